@@ -1,0 +1,1 @@
+"""Accord keeps a language model and a knowledge graph in agreement."""

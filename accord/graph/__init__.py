@@ -1,0 +1,1 @@
+"""The knowledge graph: reading, storing, searching. NumPy only, never torch."""
