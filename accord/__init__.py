@@ -1,1 +1,36 @@
-"""Accord keeps a language model and a knowledge graph in agreement."""
+"""Accord keeps a language model and a knowledge graph in agreement.
+
+The public names below are imported when they are first used, so that `import accord` and
+`accord --help` import neither torch nor NumPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accord.config import load_config as load_config
+    from accord.errors import AccordError as AccordError
+    from accord.graph.builder import GraphBuilder as GraphBuilder
+    from accord.graph.graph import KnowledgeGraph as KnowledgeGraph
+
+__version__ = "0.1.0"
+
+PUBLIC = {
+    "AccordError": "accord.errors",
+    "GraphBuilder": "accord.graph.builder",
+    "KnowledgeGraph": "accord.graph.graph",
+    "load_config": "accord.config",
+}
+"""Public name -> the module that defines it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'accord' has no attribute {name!r}")
+    return getattr(importlib.import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*PUBLIC, "__version__"])

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from accord.errors import AccordError
+from accord.errors import AccordError, ConfigError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
 GraphOption = Annotated[
     str | None,
     typer.Option("--graph", help="Graph folder, file or data set name; default: the run's own."),
 ]
+MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def emit(result: Mapping[str, Any], as_json: bool, text: Callable[[], str]) -> None:
@@ -50,24 +51,63 @@ def fail(error: AccordError, as_json: bool) -> int:
     return 2
 
 
-def run(app: Callable[[], Any], argv: list[str]) -> int:
+def run(app: Callable[..., Any], argv: list[str]) -> int:
     """Runs the command line and turns what happens into an exit code.
+
+    Args:
+        app: A Typer app.
+        argv: Arguments without the program's name.
 
     Returns:
         0 done, 2 the user can mend it, 1 our fault, 130 stopped by Ctrl-C.
     """
+    as_json = "--json" in argv
     try:
-        app()
+        code = app(args=argv, prog_name="accord", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except AccordError as error:
-        return fail(error, "--json" in argv)
-    except KeyboardInterrupt:
+        return fail(error, as_json)
+    except (KeyboardInterrupt, typer.Abort):
         print("stopped", file=sys.stderr)
         return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
+    except OSError as error:
+        if error.errno not in MENDABLE:
+            return _internal(error, as_json)
+        return fail(_disk_error(error), as_json)
     except Exception as error:
-        traceback.print_exc()
-        if "--json" in argv:
-            print(json.dumps({"error": f"internal: {error}", "hint": "this is a defect of accord"}))
-        return 1
-    return 0
+        if _is_usage(error):
+            return _usage(error, as_json)
+        return _internal(error, as_json)
+
+
+def _is_usage(error: Exception) -> bool:
+    # Typer raises click's errors or those of its own copy of click: known by name in both.
+    return any(kind.__name__ == "ClickException" for kind in type(error).__mro__)
+
+
+def _usage(error: Any, as_json: bool) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        if error.message:
+            print(error.message)
+        return 2
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "accord"
+    return fail(ConfigError(error.format_message(), f"see `{path} --help`"), as_json)
+
+
+def _disk_error(error: OSError) -> AccordError:
+    where = f"{error.filename}: " if error.filename else ""
+    hint = {
+        errno.ENOSPC: "free some disk space or choose another folder; nothing was overwritten",
+        errno.EDQUOT: "free some of your quota or choose another folder; nothing was overwritten",
+    }.get(error.errno or 0, "check the permissions or choose another folder")
+    return AccordError(f"{where}{error.strerror}", hint)
+
+
+def _internal(error: Exception, as_json: bool) -> int:
+    import traceback
+
+    traceback.print_exception(error)
+    if as_json:
+        print(json.dumps({"error": f"internal: {error}", "hint": "this is a defect of accord"}))
+    return 1

@@ -4,53 +4,79 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from accord.cli.common import run
+from accord.errors import ConfigError, nearest
 
 # command -> (module, attribute, one-line help). An attribute is a Typer app (group) or a function.
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("accord.cli.demo", "demo", "The whole story on the embedded default."),
+    "doctor": ("accord.cli.doctor", "doctor", "What is installed and what fits."),
+    "plan": ("accord.cli.plan", "plan", "Memory, disk and time of a run before it starts."),
     "graph": ("accord.cli.graph", "app", "Import, inspect, export and query graphs."),
     "model": ("accord.cli.model", "app", "Fetch, inspect, merge and share models."),
     "train": ("accord.cli.train", "train", "Train a model on a graph with a recipe."),
     "eval": ("accord.cli.evaluate", "app", "Measure a run or a base model."),
     "complete": ("accord.cli.complete", "complete", "Rank tails (or heads) for a query."),
     "report": ("accord.cli.report", "report", "One HTML file that shows before and after."),
-    "plan": ("accord.cli.plan", "plan", "Memory, disk and time of a run before it starts."),
-    "doctor": ("accord.cli.doctor", "doctor", "What is installed and what fits."),
-    "demo": ("accord.cli.demo", "demo", "The whole story on the embedded default."),
 }
 
 
-class LazyGroup(TyperGroup):
-    """A group that imports a command's module only when the command is called."""
+def load_command(name: str) -> Any:
+    """Imports one command's module.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    Args:
+        name: A key of `COMMANDS`.
+
+    Returns:
+        The command or group that Typer makes of it.
+    """
+    module, attribute, _ = COMMANDS[name]
+    target = getattr(importlib.import_module(module), attribute)
+    if isinstance(target, typer.Typer):
+        return typer.main.get_command(target)
+    single = typer.Typer(add_completion=False)
+    single.command(name)(target)
+    return typer.main.get_command(single)
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command's module only when the command is called.
+
+    Help reads the table; only `resolve_command`, on the way to a call, imports. Context and
+    command types are `Any` because Typer takes them from click or from its own copy of it,
+    depending on its version.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
         """All commands, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Loads one command."""
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The entry of the help page, or None."""
         if cmd_name not in COMMANDS:
             return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        target = getattr(importlib.import_module(module), attribute)
-        if isinstance(target, typer.Typer):
-            return typer.main.get_command(target)
-        single = typer.Typer(add_completion=False)
-        single.command(cmd_name)(target)
-        return typer.main.get_command(single)
+        return TyperCommand(cmd_name, callback=None, help=COMMANDS[cmd_name][2])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Loads the command that is called.
+
+        Raises:
+            ConfigError: There is no such command.
+        """
+        name = args[0]
+        if name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        if name not in COMMANDS:
+            raise ConfigError(f"no command {name!r}", nearest(name, COMMANDS))
+        return name, load_command(name), args[1:]
 
 
-app = typer.Typer(
-    cls=LazyGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    help="Keeps a language model and a knowledge graph in agreement.",
-)
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
@@ -58,6 +84,13 @@ def _root() -> None:
     """Keeps a language model and a knowledge graph in agreement."""
 
 
-def main() -> None:
-    """Runs the command line; the process exits with its code."""
-    sys.exit(run(app, sys.argv[1:]))
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: Arguments without the program's name; None for those of the process.
+
+    Returns:
+        The exit code: 0 done, 2 the user can mend it, 1 our fault, 130 stopped by Ctrl-C.
+    """
+    return run(app, sys.argv[1:] if argv is None else argv)
