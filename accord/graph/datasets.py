@@ -14,6 +14,7 @@ from accord.errors import DataError, nearest
 from accord.graph import dataset_texts as texts
 from accord.graph.builder import GraphBuilder
 from accord.graph.dataset_files import Read, rows_of
+from accord.graph.geography import META, geography
 from accord.graph.graph import SPLITS, KnowledgeGraph
 
 
@@ -29,7 +30,7 @@ class DatasetSpec:
     licence: str
     source: str
     build: Callable[[GraphBuilder, Read], None] | None = field(repr=False, default=None)
-    """Fills a builder from the set's files; None for the graph that is made from packages."""
+    """Fills a builder from the set's files; None: made from packages, whose versions decide."""
 
 
 DATASETS: dict[str, DatasetSpec] = {
@@ -41,6 +42,9 @@ DATASETS: dict[str, DatasetSpec] = {
         "none stated; texts from Wikipedia, CC BY-SA",
         "https://github.com/pykeen/pykeen",
         texts.umls,
+    ),
+    "geography": DatasetSpec(
+        META["title"], (3_190, 398, 400), 1_904, 7, META["licence"], META["source"]
     ),
 }
 
@@ -63,8 +67,6 @@ def load_dataset(name: str, folder: Path | None = None) -> KnowledgeGraph:
         raise DataError(f"no data set {name!r}", hint=nearest(name, DATASETS))
     spec = DATASETS[name]
     if spec.build is None:
-        from accord.graph.geography import geography
-
         graph = geography()
     else:
         builder = GraphBuilder(name)
@@ -81,12 +83,12 @@ def check_counts(graph: KnowledgeGraph, spec: DatasetSpec) -> None:
         DataError: One differs.
     """
     found = [len(graph.triples_of(split)) for split in SPLITS]
-    counts = {f"{split} triples": pair for split, *pair in zip(SPLITS, spec.triples, found)}
-    counts["entities"] = [spec.entities, graph.num_entities]
-    counts["relations"] = [spec.relations, graph.num_relations]
-    for what, (expected, given) in counts.items():
+    names = [*(f"{split} triples" for split in SPLITS), "entities", "relations"]
+    wanted = [*spec.triples, spec.entities, spec.relations]
+    found = [*found, graph.num_entities, graph.num_relations]
+    for what, expected, given in zip(names, wanted, found, strict=True):
         if expected != given:
             raise DataError(
                 f"data set {graph.name!r} has {given:,} {what}, published are {expected:,}",
-                hint="the source is another version; set ACCORD_DATA to a folder with the right one",
+                hint="the source is another version; point ACCORD_DATA at the right one",
             )
