@@ -1,0 +1,1 @@
+"""Measurement: ranking, classification, generation, retention. Nothing here needs torch."""
