@@ -1,0 +1,1 @@
+"""Training: one loop, its steps, what they see, and the run folder."""
