@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from accord.errors import DataError, nearest
+from accord.graph import dataset_phrases as phrases
 from accord.graph import dataset_texts as texts
 from accord.graph.builder import GraphBuilder
 from accord.graph.dataset_files import Read, rows_of
@@ -33,16 +34,135 @@ class DatasetSpec:
     """Fills a builder from the set's files; None: made from packages, whose versions decide."""
 
 
+PYKEEN = "https://github.com/pykeen/pykeen"
+KG_BERT = "https://github.com/yao8839836/kg-bert"
+VILLMOW = "https://github.com/villmow/datasets_knowledge_embedding"
+SIMKGC = "https://github.com/intfloat/SimKGC"
+OPENKE = "https://github.com/thunlp/OpenKE"
+CODEX = "https://github.com/tsafavi/codex"
+INDUCTIVE = "https://github.com/BinWang28/InductivE"
+IRN = "https://github.com/zmtkeke/IRN"
+KEALLM = "https://github.com/vaijsc/keallm"
+WIKIDATA = "Wikidata, CC0"
+UNSTATED = "none stated"
+
+
+def _countries(number: int, train: int) -> DatasetSpec:
+    fill = texts.small(f"small-kg/countries_s{number}", phrases.COUNTRIES, texts.titled)
+    return DatasetSpec(f"Countries S{number}", (train, 24, 24), 271, 2, UNSTATED, VILLMOW, fill)
+
+
+def _conceptnet(size: str, triples: tuple[int, int, int]) -> DatasetSpec:
+    fill = texts.small(f"conceptnet/cn-{size}", phrases.CONCEPTNET, texts.spaced, ".tsv.gz")
+    title = f"ConceptNet {size}"
+    return DatasetSpec(title, triples, 78_334, 34, "CC BY-SA 4.0", INDUCTIVE, fill)
+
+
+def _codex(size: str, triples: tuple[int, int, int], entities: int, relations: int) -> DatasetSpec:
+    title = f"CoDEx-{size.upper()}"
+    return DatasetSpec(title, triples, entities, relations, WIKIDATA, CODEX, texts.codex(size))
+
+
+def _pathquestion(hops: int, triples: int, entities: int) -> DatasetSpec:
+    path = f"pathquestion/pq-{hops}h-kb.tsv.gz"
+    fill = texts.knowledge_base(path, phrases.PATHQUESTION, texts.spaced)
+    title = f"PathQuestion {hops}-hop knowledge base"
+    return DatasetSpec(title, (triples, 0, 0), entities, 13, UNSTATED, IRN, fill)
+
+
 DATASETS: dict[str, DatasetSpec] = {
     "umls": DatasetSpec(
         "UMLS semantic network",
         (5_216, 652, 661),
         135,
         46,
-        "none stated; texts from Wikipedia, CC BY-SA",
-        "https://github.com/pykeen/pykeen",
+        "none stated; descriptions from Wikipedia, CC BY-SA",
+        f"{PYKEEN}, {KG_BERT}",
         texts.umls,
     ),
+    "nations": DatasetSpec(
+        "Nations",
+        (1_592, 199, 201),
+        14,
+        55,
+        UNSTATED,
+        PYKEEN,
+        texts.small(
+            "small-kg/nations",
+            phrases.by_joined_words(phrases.NATIONS_PHRASES),
+            texts.titled,
+        ),
+    ),
+    "kinship": DatasetSpec(
+        "Kinship (Alyawarra)",
+        (8_544, 1_068, 1_074),
+        104,
+        25,
+        UNSTATED,
+        PYKEEN,
+        texts.small(
+            "small-kg/kinship", texts.kinship_phrases(), lambda i: i.replace("person", "person ")
+        ),
+    ),
+    "countries-s1": _countries(1, 1_110),
+    "countries-s2": _countries(2, 1_062),
+    "countries-s3": _countries(3, 984),
+    "wn18rr": DatasetSpec(
+        "WN18RR",
+        (86_835, 3_034, 3_134),
+        40_943,
+        11,
+        "WordNet 3.0 licence (Princeton)",
+        SIMKGC,
+        texts.wn18rr,
+    ),
+    "fb15k-237": DatasetSpec(
+        "FB15k-237",
+        (272_115, 17_535, 20_466),
+        14_541,
+        237,
+        "Freebase, CC BY; Wikidata, CC0",
+        f"{OPENKE}, {SIMKGC}, {VILLMOW}",
+        texts.fb15k237,
+    ),
+    "codex-s": _codex("s", (32_888, 1_827, 1_828), 2_034, 42),
+    "codex-m": _codex("m", (185_584, 10_310, 10_311), 17_050, 51),
+    "conceptnet-100k": _conceptnet("100k", (99_997, 1_200, 1_200)),
+    "conceptnet-82k": _conceptnet("82k", (81_917, 10_240, 10_240)),
+    "nell-995": DatasetSpec(
+        "NELL-995",
+        (149_678, 543, 3_992),
+        75_492,
+        200,
+        "CC BY",
+        OPENKE,
+        texts.small(
+            "small-kg/nell-995",
+            phrases.by_joined_words(phrases.NELL_PHRASES, "concept:"),
+            texts.nell_name,
+            ".tsv.gz",
+        ),
+    ),
+    "wn11": DatasetSpec(
+        "WN11",
+        (110_361, 2_606, 10_493),
+        38_588,
+        11,
+        UNSTATED,
+        f"{OPENKE}, {KG_BERT}",
+        texts.wn11,
+    ),
+    "metaqa": DatasetSpec(
+        "MetaQA knowledge base (about 97 % of it)",
+        (129_659, 0, 0),
+        42_872,
+        9,
+        "CC BY 3.0",
+        KEALLM,
+        texts.knowledge_base("metaqa/kb.tsv.gz", phrases.METAQA, texts.spaced),
+    ),
+    "pathquestion-2h": _pathquestion(2, 1_211, 1_056),
+    "pathquestion-3h": _pathquestion(3, 2_839, 1_836),
     "geography": DatasetSpec(
         META["title"], (3_190, 398, 400), 1_904, 7, META["licence"], META["source"]
     ),
