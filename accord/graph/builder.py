@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from accord.graph.graph import SPLITS, KnowledgeGraph, Lineage, content_hash
 from accord.graph.strings import StringTable
 
 XSD_STRING = "http://www.w3.org/2001/XMLSchema#string"
+LANG_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 
 
 @dataclass
@@ -47,11 +49,10 @@ class GraphBuilder:
         self.aliases: dict[int, list[str]] = {}
         self.phrases: dict[int, str] = {}
         self.inverses: dict[int, str] = {}
-        self.heads: list[int] = []
-        self.middles: list[int] = []
-        self.tails: list[int] = []
-        self.splits: list[int] = []
-        self.attribute_rows: list[tuple[int, int, int, int]] = []
+        # Flat C arrays: a list of Python integers would take four times the memory.
+        self.triple_rows = array("i")
+        self.splits = array("B")
+        self.attribute_rows = array("i")
         self.attribute_values: list[str] = []
         self.meta: dict[str, Any] = {}
         if parent is not None:
@@ -96,10 +97,21 @@ class GraphBuilder:
 
     def triple(self, head: str, relation: str, tail: str, split: str = "train") -> None:
         """Adds one triple by ids."""
-        self.heads.append(self.entities.number(head))
-        self.middles.append(self.relations.number(relation))
-        self.tails.append(self.entities.number(tail))
+        number = self.entities.number
+        self.triple_rows.extend((number(head), self.relations.number(relation), number(tail)))
         self.splits.append(SPLITS.index(split))
+
+    def add_triples(
+        self, triples: npt.NDArray[np.integer[Any]], splits: npt.NDArray[np.uint8]
+    ) -> None:
+        """Adds many triples at once.
+
+        Args:
+            triples: (T, 3) integers: numbers that `entity` and `relation` gave.
+            splits: (T,) uint8: 0 train, 1 valid, 2 test.
+        """
+        self.triple_rows.frombytes(np.ascontiguousarray(triples, dtype=np.int32).tobytes())
+        self.splits.frombytes(splits.tobytes())
 
     def attribute(
         self,
@@ -109,12 +121,26 @@ class GraphBuilder:
         datatype: str = XSD_STRING,
         language: str = "",
     ) -> None:
-        """Adds one literal of an entity, kept exactly as given."""
-        self.attribute_rows.append(
+        """Adds one literal of an entity, kept exactly as given.
+
+        Args:
+            entity_id: Whose.
+            prop: The property's id.
+            value: The literal, never changed.
+            datatype: Its datatype; always `LANG_STRING` where there is a language, as in RDF.
+            language: Its language tag; empty for none.
+        """
+        self.attribute_of(self.entities.number(entity_id), prop, value, datatype, language)
+
+    def attribute_of(
+        self, entity: int, prop: str, value: str, datatype: str, language: str
+    ) -> None:
+        """As `attribute`, by the number that `entity` gave."""
+        self.attribute_rows.extend(
             (
-                self.entities.number(entity_id),
+                entity,
                 self.properties.number(prop),
-                self.datatypes.number(datatype),
+                self.datatypes.number(LANG_STRING if language else datatype),
                 self.languages.number(language) if language else -1,
             )
         )
@@ -151,9 +177,10 @@ class GraphBuilder:
         )
 
     def _triples(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], int]:
-        columns = [np.array(x, dtype=np.int32) for x in (self.heads, self.middles, self.tails)]
-        triples = np.stack(columns, axis=1)
         split = np.array(self.splits, dtype=np.uint8)
+        order = np.argsort(split, kind="stable")
+        triples = np.array(self.triple_rows, dtype=np.int32).reshape(-1, 3)[order]
+        split = split[order]
         keep = first_occurrences(
             triples, split, len(self.relations.index), len(self.entities.index)
         )
@@ -224,16 +251,21 @@ def first_occurrences(
 
 def adjacency(triples: npt.NDArray[np.int32], entities: int) -> dict[str, npt.NDArray[Any]]:
     """CSR both ways: rows of `triples` sorted by head and by tail."""
-    head, relation, tail = (triples[:, i] for i in range(3))
-    out = np.lexsort((tail, relation, head)).astype(np.int32)
-    into = np.lexsort((head, relation, tail)).astype(np.int32)
-    bounds = np.arange(entities + 1)
+    relations = int(triples[:, 1].max(initial=-1)) + 1
+    keys = triple_keys(triples, relations, entities)
+    back = triple_keys(triples[:, ::-1], relations, entities)
     return {
-        "out_edges": out,
-        "out_offsets": np.searchsorted(head[out], bounds).astype(np.int64),
-        "in_edges": into,
-        "in_offsets": np.searchsorted(tail[into], bounds).astype(np.int64),
+        "out_edges": np.argsort(keys, kind="stable").astype(np.int32),
+        "out_offsets": _offsets(triples[:, 0], entities),
+        "in_edges": np.argsort(back, kind="stable").astype(np.int32),
+        "in_offsets": _offsets(triples[:, 2], entities),
     }
+
+
+def _offsets(column: npt.NDArray[np.int32], entities: int) -> npt.NDArray[np.int64]:
+    offsets = np.zeros(entities + 1, dtype=np.int64)
+    np.cumsum(np.bincount(column, minlength=entities), out=offsets[1:])
+    return offsets
 
 
 def _orders(content: Mapping[str, Any]) -> dict[str, npt.NDArray[np.int32]]:

@@ -102,7 +102,8 @@ class KnowledgeGraph:
     inverse_phrases: StringTable
     """(R,) text of the relation read from tail to head; empty where the source has none."""
     triples: Int32
-    """(T, 3) int32 idx of head, relation, tail in source order, without duplicates within a split."""
+    """(T, 3) int32 idx of head, relation, tail: train, valid, test, each in source order and
+    without duplicates."""
     split: npt.NDArray[np.uint8]
     """(T,) uint8: 0 train, 1 valid, 2 test."""
     attributes: Int32

@@ -64,8 +64,8 @@ class StringTable(Sequence[str]):
 
     def sorted_order(self) -> Ints:
         """(N,) int64: the permutation that puts the strings in byte order."""
-        strings = list(self)
-        keys = [s.encode("utf-8", "surrogatepass") for s in strings]
+        blob = self.data.tobytes()
+        keys = [blob[start:end] for start, end in itertools.pairwise(self.offsets.tolist())]
         return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
 
     def find(self, value: str, order: npt.NDArray[np.integer]) -> int:

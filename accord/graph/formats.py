@@ -1,0 +1,227 @@
+"""Any source to a graph, and a graph to any format: `import_graph`, `export_graph`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accord.errors import DataError, nearest
+from accord.graph.builder import GraphBuilder
+from accord.graph.export import TABLES, export_graph, graph_quads, new_folder
+from accord.graph.formats_table import read_folder, read_triples
+from accord.graph.graph import SPLITS, KnowledgeGraph
+from accord.graph.labels import ImportOptions
+from accord.graph.reading import open_source, stem_of, suffix_of
+from accord.progress import say
+
+if TYPE_CHECKING:
+    from pyoxigraph import Quad
+
+    from accord.graph.formats_rdf import QuadReader
+
+__all__ = ["ImportOptions", "export_graph", "import_graph", "write_graph"]
+
+RDF_SUFFIXES = (".nt", ".ttl", ".nq", ".trig", ".jsonld", ".rdf", ".owl")
+STORE, SNAPSHOT = "store", "snapshot"
+
+
+def import_graph(
+    source: str | Path, out: Path | None = None, options: ImportOptions | None = None
+) -> KnowledgeGraph:
+    """Reads a graph from where it is.
+
+    Args:
+        source: A file (its suffix tells the format, `.gz` may follow), a folder of tables, the
+            address of a SPARQL endpoint (`https://...`) or of Neo4j (`bolt://...`).
+        out: Where to make a graph folder (the store of record and the snapshot); None: nothing
+            is written. A graph that is there is replaced once the new one is complete.
+        options: How to read; the default suits most sources.
+
+    Returns:
+        The graph: memory-mapped from `out` if that was given.
+
+    Raises:
+        DataError: The source cannot be read (with file and line), or no space is left.
+        GraphError: The source holds no triple and no attribute.
+    """
+    options = options or ImportOptions()
+    if out is None:
+        return _read(source, None, options)
+    _refuse_foreign(out)
+    with new_folder(out) as folder:
+        graph = _read(source, folder / STORE, options)
+        graph.save(folder / SNAPSHOT)
+    return KnowledgeGraph.load(out)
+
+
+def write_graph(graph: KnowledgeGraph, out: Path) -> KnowledgeGraph:
+    """Makes a graph folder (store and snapshot) of a graph that is in memory.
+
+    Args:
+        graph: Any graph, e.g. a named data set.
+        out: The folder; a graph that is there is replaced once the new one is complete.
+
+    Returns:
+        The graph, memory-mapped from the folder.
+
+    Raises:
+        DataError: The folder holds something else, or no space is left.
+    """
+    _refuse_foreign(out)
+    with new_folder(out) as folder:
+        _store(graph_quads(graph), folder / STORE)
+        graph.save(folder / SNAPSHOT)
+    return KnowledgeGraph.load(out)
+
+
+def _refuse_foreign(out: Path) -> None:
+    if not out.exists() or (out / SNAPSHOT / "graph.json").is_file():
+        return
+    if not out.is_dir() or any(out.iterdir()):
+        raise DataError(
+            "something that is not a graph is there", out, hint="choose another place for --out"
+        )
+
+
+def _read(source: str | Path, store: Path | None, options: ImportOptions) -> KnowledgeGraph:
+    """Reads a source; fills a store at `store` if that is given."""
+    address = str(source)
+    if address.startswith(("http://", "https://")):
+        from accord.graph.sparql import endpoint_quads
+
+        return _from_quads(endpoint_quads(address, options), address, store, options)
+    if "://" in address:
+        from accord.graph.neo4j import read_neo4j
+
+        graph = read_neo4j(address, options)
+    elif suffix_of(address) in RDF_SUFFIXES and not Path(address).is_dir():
+        return _read_rdf(Path(address), store, options)
+    else:
+        graph = _read_tables(Path(address), options)
+    if store is not None:
+        _store(graph_quads(graph), store)
+    return graph
+
+
+def _read_tables(path: Path, options: ImportOptions) -> KnowledgeGraph:
+    builder = GraphBuilder(options.name or stem_of(path.absolute()))
+    header = {}
+    if path.is_dir():
+        header = read_folder(builder, path)
+        builder.name = options.name or header.get("name") or path.absolute().name
+    elif suffix_of(path) in TABLES:
+        read_triples(builder, path)
+    else:
+        with open_source(path):
+            known = [*RDF_SUFFIXES, *TABLES]
+            raise DataError(
+                f"no format has the suffix {suffix_of(path)!r}",
+                path,
+                hint=nearest(suffix_of(path), known),
+            )
+    return _finished(builder, {"source": path.name, **header.get("meta", {})})
+
+
+def _finished(builder: GraphBuilder, meta: dict[str, object]) -> KnowledgeGraph:
+    graph = builder.build(meta)
+    unseen = unseen_triples(graph)
+    for split, count in unseen.items():
+        say(
+            f"{graph.name}: {count:,} {split} triples have an entity that no train triple has; "
+            "kept, but a model can know it only by its text"
+        )
+    left_out: dict[str, int] = builder.meta.get("left_out", {})
+    for what, count in left_out.items():
+        say(f"{graph.name}: left out of the snapshot: {count:,} {what}")
+    return graph
+
+
+def unseen_triples(graph: KnowledgeGraph) -> dict[str, int]:
+    """How many valid and test triples have an entity that is in no train triple.
+
+    Returns:
+        Split -> count; splits without any are left out.
+    """
+    seen = np.zeros(graph.num_entities, dtype=np.bool_)
+    seen[graph.triples_of("train")[:, ::2]] = True
+    counts = {
+        split: int((~seen[graph.triples_of(split)[:, ::2]]).any(axis=1).sum())
+        for split in SPLITS[1:]
+    }
+    return {split: count for split, count in counts.items() if count}
+
+
+def _from_quads(
+    quads: Iterable[Quad], source: str, store: Path | None, options: ImportOptions
+) -> KnowledgeGraph:
+    from accord.graph.formats_rdf import QuadReader
+
+    reader = QuadReader(options)
+    _read_through(reader, quads, store)
+    builder = reader.finish(options.name or source)
+    return _finished(builder, {"source": source})
+
+
+def _read_rdf(path: Path, store: Path | None, options: ImportOptions) -> KnowledgeGraph:
+    from accord.graph import formats_rdf as rdf
+
+    reader = rdf.QuadReader(options, rdf.blank_prefix(path))
+    plain = path.suffix.lower() in (".nt", ".ttl")
+    if store is not None and plain and not rdf.may_hold_blank_nodes(path):
+        _read_beside(reader, path, store)
+    else:
+        _read_through(reader, rdf.rdf_quads(path), store)
+    return _finished(reader.finish(options.name or stem_of(path)), {"source": path.name})
+
+
+def _read_through(reader: QuadReader, quads: Iterable[Quad], store: Path | None) -> None:
+    """One pass: the reader sees each quad on its way into the store."""
+    if store is None:
+        reader.consume(quads)
+    else:
+        _store(reader.walk(quads, keep=True), store)
+
+
+def _store(quads: Iterable[Quad], folder: Path) -> None:
+    from pyoxigraph import Store
+
+    Store(str(folder)).bulk_extend(quads)
+
+
+def _read_beside(reader: QuadReader, path: Path, store: Path) -> None:
+    """Reads and bulk-loads a file at the same time; the load does not hold the interpreter."""
+    from accord.graph import formats_rdf as rdf
+
+    with ExitStack() as stack:
+        stack.callback(_in_thread(lambda: rdf.bulk_load(path, store)))
+        reader.consume(rdf.rdf_quads(path))
+
+
+def _in_thread(work: Callable[[], None]) -> Callable[[], None]:
+    """Starts work in a thread.
+
+    Returns:
+        A function that waits for it and raises what it raised.
+    """
+    errors: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+
+    def wait() -> None:
+        thread.join()
+        if errors:
+            raise errors[0]
+
+    return wait
