@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path
 
 from accord.errors import DataError
+from accord.graph.dataset_upstream import FORMATS, Rows, split_rows, triples_hash
 from accord.progress import say
 
-Rows = list[list[str]]
 Read = Callable[[str], Rows]
 """Gives the rows of a file by its path in the layout."""
 
@@ -35,8 +35,12 @@ class DataFile:
     """Where it lies below the data folder."""
     sha256: str
     """Of the file in the mirror's form."""
+    triples_sha256: str
+    """Of its triples in any order and form, by which a download is known; empty for texts."""
+    form: str
+    """The public form, a key of `FORMATS`; "none": it can be done without; "mirror": only there."""
     sources: tuple[str, ...]
-    """`owner/repository@commit:path` of each public file it is made from; none: not public."""
+    """`owner/repository@commit:path` of each public file it is made from."""
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -49,7 +53,10 @@ class DataFile:
 def data_files() -> dict[str, DataFile]:
     """All files that the data sets are made of, by path."""
     rows = [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()[1:]]
-    return {path: DataFile(path, sha256, tuple(sources.split())) for path, sha256, sources in rows}
+    return {
+        path: DataFile(path, sha256, triples_sha256, form, tuple(sources.split()))
+        for path, sha256, triples_sha256, form, sources in rows
+    }
 
 
 def cache_folder() -> Path:
@@ -81,20 +88,6 @@ def verify(path: Path, sha256: str) -> bytes:
     return content
 
 
-def split_rows(content: bytes, path: str | Path) -> Rows:
-    """Bytes of a TSV file, gzipped or not, as rows of columns.
-
-    Raises:
-        DataError: The gzip stream is cut or the text is not UTF-8.
-    """
-    try:
-        raw = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-        lines = raw.decode("utf-8").split("\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read ({error})", path, hint="fetch the file again") from error
-    return [line.rstrip("\r").split("\t") for line in lines if line]
-
-
 def write_rows(path: Path, rows: Rows) -> None:
     """Writes rows as TSV, gzipped where the name ends in `.gz`; temporary name, then renamed."""
     content = "".join("\t".join(row) + "\n" for row in rows).encode("utf-8")
@@ -115,38 +108,58 @@ def local_file(path: str, folder: Path | None) -> Path | None:
     return next((place / path for place in places if (place / path).is_file()), None)
 
 
-def download(file: DataFile) -> list[bytes]:
-    """Fetches the public sources of a file.
+def download(file: DataFile) -> Rows:
+    """Fetches the public sources of a file and turns them into the mirror's rows.
 
     Raises:
-        DataError: There is none, or one cannot be fetched.
+        DataError: There is none, one cannot be fetched or read, or the triples are not the set's.
+    """
+    if file.form == "none":
+        return []
+    hint = f"set ACCORD_DATA to a folder that holds {file.path}"
+    if file.form not in FORMATS:
+        raise DataError("not in the data folder, and no public source has it", file.path, hint=hint)
+    contents = [fetch(url, file.path, hint) for url in file.urls]
+    try:
+        rows = FORMATS[file.form](contents)
+    except (ValueError, KeyError, IndexError, AttributeError) as error:
+        raise DataError(
+            f"{file.urls[0]} is not in the expected form ({error!r})", file.path, hint=hint
+        ) from error
+    if file.triples_sha256 and triples_hash(rows) != file.triples_sha256:
+        raise DataError(
+            f"{file.urls[0]} holds other triples: expected sha256 {file.triples_sha256}, "
+            f"found {triples_hash(rows)}",
+            file.path,
+            hint=hint,
+        )
+    return rows
+
+
+def fetch(url: str, path: str, hint: str) -> bytes:
+    """The content of a public file.
+
+    Raises:
+        DataError: It cannot be fetched.
     """
     import httpx
 
-    hint = f"set ACCORD_DATA to a folder that holds {file.path}, or try again when online"
-    if not file.sources:
-        raise DataError("not in the data folder, and no public source has it", file.path, hint=hint)
-    contents = []
-    for url in file.urls:
-        say(f"fetching {url}")
-        try:
-            reply = httpx.get(url, timeout=TIMEOUT_SECONDS, follow_redirects=True)
-            contents.append(reply.raise_for_status().content)
-        except httpx.HTTPError as error:
-            raise DataError(f"cannot fetch {url} ({error})", file.path, hint=hint) from error
-    return contents
+    say(f"fetching {url}")
+    try:
+        reply = httpx.get(url, timeout=TIMEOUT_SECONDS, follow_redirects=True)
+        return reply.raise_for_status().content
+    except httpx.HTTPError as error:
+        raise DataError(
+            f"cannot fetch {url} ({error})", path, hint=hint + ", or try again when online"
+        ) from error
 
 
-def rows_of(
-    path: str, folder: Path | None, convert: Callable[[list[bytes]], Rows] | None = None
-) -> Rows:
+def rows_of(path: str, folder: Path | None) -> Rows:
     """The rows of one file of a data set.
 
     Args:
         path: Its path in the layout.
         folder: A folder with that layout; None for `ACCORD_DATA`, the cache and the public source.
-        convert: Turns the contents of the public sources into the mirror's rows; None where the
-            one source has that form.
 
     Returns:
         One list of columns a line.
@@ -162,6 +175,5 @@ def rows_of(
         raise DataError("no such file in the data folder", folder / path, hint="check the layout")
     kept = cache_folder() / "data" / path
     if not kept.is_file():
-        contents = download(file)
-        write_rows(kept, convert(contents) if convert else split_rows(contents[0], file.urls[0]))
+        write_rows(kept, download(file))
     return split_rows(kept.read_bytes(), kept)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 
 from accord.graph import dataset_phrases as phrases
 from accord.graph.builder import GraphBuilder
-from accord.graph.dataset_files import Read, Rows
+from accord.graph.dataset_files import Read
+from accord.graph.dataset_upstream import Rows
 from accord.graph.graph import SPLITS
 
 Fill = Callable[[GraphBuilder, Read], None]
@@ -199,7 +200,7 @@ def codex(size: str) -> Fill:
 
     def fill(builder: GraphBuilder, read: Read) -> None:
         add_splits(builder, read, f"codex/codex-{size}")
-        for entity, label, text, _ in read("codex/entities_partial.tsv")[1:]:
+        for entity, label, text, *_ in read("codex/entities_partial.tsv")[1:]:
             if entity in builder.entities.index:
                 builder.entity(entity, label, text)
         labels = {row[0]: row[1] for row in read("codex/types.tsv.gz")[1:]}

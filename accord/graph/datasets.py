@@ -10,11 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from accord.errors import DataError, nearest
 from accord.graph import dataset_phrases as phrases
 from accord.graph import dataset_texts as texts
 from accord.graph.builder import GraphBuilder
 from accord.graph.dataset_files import Read, rows_of
+from accord.graph.dataset_upstream import Rows
 from accord.graph.geography import META, geography
 from accord.graph.graph import SPLITS, KnowledgeGraph
 
@@ -212,3 +216,66 @@ def check_counts(graph: KnowledgeGraph, spec: DatasetSpec) -> None:
                 f"data set {graph.name!r} has {given:,} {what}, published are {expected:,}",
                 hint="the source is another version; point ACCORD_DATA at the right one",
             )
+
+
+LABELLED = {
+    "codex-s": "codex/codex-s/{split}{part}.tsv.gz",
+    "codex-m": "codex/codex-m/{split}{part}.tsv.gz",
+    "wn11": "triple-classification/wn11/{split}.tsv.gz",
+}
+
+
+def load_labelled(
+    name: str, split: str, graph: KnowledgeGraph, folder: Path | None = None
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+    """The true and false triples that a set gives for triple classification.
+
+    Args:
+        name: One of `LABELLED`.
+        split: "valid" or "test".
+        graph: The graph whose idx to use: the set's own or a descendant.
+        folder: As in `load_dataset`.
+
+    Returns:
+        Triples (N, 3) int32 idx and labels (N,) bool, True = the triple holds; in the source's
+        order, for CoDEx all true ones before all false ones.
+
+    Raises:
+        DataError: No such set or split, or the graph lacks an entity or relation.
+    """
+    if name not in LABELLED:
+        raise DataError(f"data set {name!r} has no labelled triples", hint=nearest(name, LABELLED))
+    if split not in ("valid", "test"):
+        raise DataError(f"no labelled triples in split {split!r}", hint="choose valid or test")
+    if name == "wn11":
+        file = LABELLED[name].format(split="dev" if split == "valid" else split)
+        rows = rows_of(file, folder)
+        labels = [row[3] == "1" for row in rows]
+    else:
+        true, false = (
+            rows_of(LABELLED[name].format(split=split, part=part), folder)
+            for part in ("", "_negatives")
+        )
+        rows, labels = true + false, [True] * len(true) + [False] * len(false)
+    return _indexed(rows, graph), np.array(labels, dtype=np.bool_)
+
+
+def _indexed(rows: Rows, graph: KnowledgeGraph) -> npt.NDArray[np.int32]:
+    """(N, 3) int32 idx of rows of ids."""
+    relation = {key: i for i, key in enumerate(graph.relation_ids)}
+    triples = np.stack(
+        [
+            graph.entities([row[0] for row in rows]),
+            np.array([relation.get(row[1], -1) for row in rows]),
+            graph.entities([row[2] for row in rows]),
+        ],
+        axis=1,
+    )
+    missing = np.argwhere(triples < 0)
+    if len(missing):
+        row, column = (int(x) for x in missing[0])
+        raise DataError(
+            f"graph {graph.name!r} has no {rows[row][column]!r}, which a labelled triple mentions",
+            hint="use the graph of the same data set",
+        )
+    return triples.astype(np.int32)

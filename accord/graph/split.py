@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -149,3 +149,68 @@ def with_split(graph: KnowledgeGraph, split: Codes) -> KnowledgeGraph:
     content = {name: getattr(graph, name) for name in names}
     codes = split.astype(np.uint8)
     return replace(graph, split=codes, hash=content_hash({**content, "split": codes}))
+
+
+class Leak(NamedTuple):
+    """A relation whose test triples can be read off train."""
+
+    relation: int
+    """Of the test triples, idx."""
+    train_relation: int
+    """Of the train triples between the same two entities, idx."""
+    inverse: bool
+    """True: train holds (tail, train_relation, head); False: (head, train_relation, tail)."""
+    triples: int
+    """How many test triples of the relation have such a train triple."""
+    share: float
+    """Of all test triples of the relation."""
+
+
+def leakage(graph: KnowledgeGraph, split: str = "test") -> list[Leak]:
+    """Which relations of a split repeat or invert train triples.
+
+    Args:
+        graph: The graph.
+        split: "test" or "valid".
+
+    Returns:
+        One entry for each relation of the split, train relation and direction that occurs, most
+        triples first. A loop counts as both directions. The same triple in train and in
+        the split is the entry with two equal relations and `inverse` False.
+    """
+    train, held = graph.triples_of("train"), graph.triples_of(split)
+    relations, entities = graph.num_relations, graph.num_entities
+    totals = np.bincount(held[:, 1], minlength=relations)
+    leaks = []
+    for inverse in (False, True):
+        ends = held[:, [2, 0]] if inverse else held[:, [0, 2]]
+        pairs = _between(train, _pair(ends, entities), entities)
+        # one count a test triple, however often train repeats the pair
+        codes = np.unique(pairs[:, 0] * relations + pairs[:, 1])
+        row, other = codes // relations, codes % relations
+        kinds, counts = np.unique(held[row, 1] * relations + other, return_counts=True)
+        for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+            relation, train_relation = divmod(kind, relations)
+            share = count / int(totals[relation])
+            leaks.append(Leak(relation, train_relation, inverse, count, share))
+    return sorted(leaks, key=lambda leak: (-leak.triples, leak[:3]))
+
+
+def _pair(ends: npt.NDArray[np.integer[Any]], entities: int) -> Index:
+    """(N,) int64: one number for two entities."""
+    wide = ends.astype(np.int64)
+    codes: Index = wide[:, 0] * entities + wide[:, 1]
+    return codes
+
+
+def _between(train: Triples, wanted: Index, entities: int) -> Index:
+    """(M, 2) int64: row of `wanted` and relation, for every train triple between that pair."""
+    keys = _pair(train[:, [0, 2]], entities)
+    order = np.argsort(keys, kind="stable")
+    low = np.searchsorted(keys[order], wanted, side="left")
+    count = np.searchsorted(keys[order], wanted, side="right") - low
+    rows = np.repeat(np.arange(len(wanted)), count)
+    # position within the run of equal keys: 0, 1, ... for each wanted pair
+    step = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+    found = order[np.repeat(low, count) + step]
+    return np.stack([rows, train[found, 1].astype(np.int64)], axis=1)
