@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from accord.errors import GraphError
+from accord.evaluate.files import write_lines
 from accord.evaluate.known import KnownAnswers, default_filter, queries_of
 from accord.evaluate.protocol import EmbeddingModel, Float64, Int64, Scorer
 from accord.evaluate.ranking import HITS, Ranks, all_metrics, rank_metrics, rank_scores
@@ -111,12 +112,8 @@ class LinkPredictionResult:
         Returns:
             The path.
         """
-        target = Path(path)
-        work = target.with_name(f".{target.name}.part")
-        with work.open("w", encoding="utf-8") as file:
-            for row in range(len(self.queries)):
-                file.write(json.dumps(self._line(row), ensure_ascii=False) + "\n")
-        return work.rename(target)
+        rows = range(len(self.queries))
+        return write_lines(path, (json.dumps(self._line(i), ensure_ascii=False) for i in rows))
 
     def _line(self, row: int) -> dict[str, Any]:
         entity, number = (int(x) for x in self.queries[row])

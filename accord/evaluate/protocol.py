@@ -62,13 +62,13 @@ class QueryTextModel(EmbeddingModel, Protocol):
     """A model that also embeds queries about entities that are in no graph."""
 
     def embed_query_texts(
-        self, graph: KnowledgeGraph, texts: list[str], relations: list[int]
+        self, graph: KnowledgeGraph, heads: list[str], relations: list[int]
     ) -> Float32:
         """Embeds queries whose entity is given by its text alone.
 
         Args:
             graph: The graph whose relations are meant.
-            texts: N entity texts, each "name" or "name: description".
+            heads: N entity texts, each "name" or "name: description".
             relations: N relation numbers, r or r + R.
 
         Returns:
@@ -90,18 +90,6 @@ class GenerativeModel(Protocol):
 
         Returns:
             One continuation a prompt.
-        """
-        ...
-
-    def score_continuations(self, prompts: list[str], continuations: list[str]) -> Float64:
-        """Says how probable given continuations are.
-
-        Args:
-            prompts: N prompts.
-            continuations: N continuations.
-
-        Returns:
-            (N,) float64: sum of the natural log-probabilities of the continuation's tokens.
         """
         ...
 
@@ -143,3 +131,7 @@ class LanguageModel(Protocol):
             Mean over tokens in nats; 0 for a base model.
         """
         ...
+
+
+class MeasuredModel(EmbeddingModel, LanguageModel, Protocol):
+    """A model whose embeddings and language modelling are both measured."""

@@ -34,19 +34,11 @@ class EmbeddingScorer:
         Raises:
             ModelError: A query that was not announced.
         """
-        rows = self.query_rows(queries)
+        rows = self._rows(queries)
         scores: Float32 = self._queries[rows] @ self._entities.T  # (B, distinct)
         return scores if self._copies is None else scores[:, self._copies]
 
-    def pair_scores(self, queries: Int64, entities: Int64) -> Float32:
-        """(B,) float32: the cosine of each query with one entity."""
-        rows = entities if self._copies is None else self._copies[entities]
-        left, right = self._queries[self.query_rows(queries)], self._entities[rows]
-        cosines: Float32 = np.einsum("bd,bd->b", left, right)
-        return cosines
-
-    def query_rows(self, queries: Int64) -> Int64:
-        """(B,) where each query's embedding lies."""
+    def _rows(self, queries: Int64) -> Int64:
         keys = _key(queries, self._width)
         rows = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         if (self._keys[rows] != keys).any():
@@ -67,6 +59,27 @@ def _distinct_rows(vectors: Float32) -> tuple[Float32, Int64 | None]:
     if len(first) == len(dense):
         return dense, None
     return dense[first], copies.astype(np.int64)
+
+
+def triple_scores(
+    model: EmbeddingModel, graph: KnowledgeGraph, triples: npt.NDArray[np.integer[Any]]
+) -> tuple[Float32, Float32]:
+    """How well the two views of each triple agree, from either end.
+
+    Args:
+        model: The model; every distinct query and entity is read once.
+        graph: The graph.
+        triples: (T, 3).
+
+    Returns:
+        (T,) cosine of the tail query with the tail, (T,) cosine of the head query with the head.
+    """
+    queries, answers = queries_of(triples, graph.num_relations)
+    asked, query_rows = np.unique(queries, axis=0, return_inverse=True)
+    entities, entity_rows = np.unique(answers, return_inverse=True)
+    left, right = model.embed_queries(graph, asked), model.embed_entities(graph, entities)
+    cosines = np.einsum("td,td->t", left[query_rows.ravel()], right[entity_rows])
+    return cosines[: len(triples)], cosines[len(triples) :]
 
 
 class FrequencyScorer:
