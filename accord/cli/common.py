@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,15 +30,20 @@ def emit(result: Mapping[str, Any], as_json: bool, text: Callable[[], str]) -> N
         as_json: Whether to.
         text: Gives the form for people; called only when needed.
     """
-    print(json.dumps(result, ensure_ascii=False, default=_plain) if as_json else text())
+    print(json.dumps(_plain(result), ensure_ascii=False, allow_nan=False) if as_json else text())
 
 
 def _plain(value: Any) -> Any:
+    """Numbers as JSON knows them: arrays as lists, and null for what is not finite."""
     if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
 
 
 def fail(error: AccordError, as_json: bool) -> int:

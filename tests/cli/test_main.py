@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from accord.cli.common import run
+from accord.cli.common import emit, run
 from accord.cli.main import COMMANDS, load_command, main
 from accord.errors import DataError
 
@@ -69,6 +71,12 @@ def test_errors_for_people_go_to_stderr() -> None:
     done = accord("trian")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: no command 'trian'\n  hint: did you mean 'train'?\n"
+
+
+def test_json_knows_paths_arrays_and_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    result = {"a": np.arange(2), "b": float("nan"), "c": [Path("x")], "d": np.float32(0.5)}
+    emit(result, True, lambda: "")
+    assert json.loads(capsys.readouterr().out) == {"a": [0, 1], "b": None, "c": ["x"], "d": 0.5}
 
 
 def raising(error: BaseException) -> Callable[..., None]:

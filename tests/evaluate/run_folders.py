@@ -27,7 +27,13 @@ def link_prediction(mrr: float, noise: random.Random) -> dict[str, Any]:
             "pessimistic": metrics_of(value - 0.001),
         }
 
-    names = ["isa", "affects", "part of <b>", "location_of", "a relation with a very long name, too"]
+    names = [
+        "isa",
+        "affects",
+        "part of <b>",
+        "location_of",
+        "a relation with a very long name, too",
+    ]
     return {
         "split": "test",
         "queries": 1322,

@@ -1,0 +1,241 @@
+"""The sections of the report, each from the groups of runs to HTML text."""
+
+from __future__ import annotations
+
+from html import escape
+
+from accord.evaluate.report_charts import (
+    COLOURS,
+    Row,
+    Series,
+    dot_chart,
+    legend,
+    line_chart,
+    smooth,
+)
+from accord.evaluate.report_page import (
+    Column,
+    Metric,
+    compare,
+    details,
+    figure,
+    grid,
+    paragraph,
+    section,
+)
+from accord.evaluate.report_runs import (
+    Group,
+    deviation,
+    mean,
+    numbers,
+)
+
+RANKS = ("realistic", "optimistic", "pessimistic")
+SIDES = {"both": "Both directions", "tail": "Predicting the tail", "head": "Predicting the head"}
+HIGHER = {"mrr": "MRR", "hits@1": "Hits@1", "hits@3": "Hits@3", "hits@10": "Hits@10"}
+RELATIONS_SHOWN = 24
+GENERATION = {
+    "tail": "Writing the tail",
+    "head": "Writing the head",
+    "relation": "Choosing the relation",
+    "classification": "Judging triples",
+}
+RETENTION = (
+    Metric("Perplexity a word", ("perplexity_word",), 2, -1),
+    Metric("Perplexity a token", ("perplexity_token",), 2, -1),
+    Metric("KL to the base model (nats a token)", ("kl_to_base",), 4, -1),
+    "Geometry of the entity embeddings",
+    Metric("Mean cosine of random pairs", ("mean_cosine",), 3, -1),
+    Metric("Alignment (distance of true pairs)", ("alignment",), 3, -1),
+    Metric("Uniformity", ("uniformity",), 3, -1),
+)
+
+
+def splits(groups: list[Group], kind: str) -> list[str]:
+    """The splits on which something was measured; test first."""
+    found = {e.split for g in groups for run in g.runs for e in run.evaluations if e.kind == kind}
+    return sorted(found, key=lambda s: (s != "test", s))
+
+
+def columns(groups: list[Group], kind: str, split: str) -> list[Column]:
+    """Before and after of one measurement: one 'before' if all runs share their base model."""
+    bases = {run.base_model for group in groups for run in group.runs}
+    if len(groups) == 1 or len(bases) == 1:
+        before = [r for group in groups for r in group.evaluations(kind, split, "before")]
+        afters = [Column(g.label, g.evaluations(kind, split, "after")) for g in groups]
+        if len(groups) == 1:
+            afters = [Column("after", afters[0].results)]
+        return [Column("before", before), *afters]
+    return [
+        Column(f"{group.label}, {model}", group.evaluations(kind, split, model))
+        for group in groups
+        for model in ("before", "after")
+    ]
+
+
+def link_prediction(groups: list[Group]) -> str:
+    """Before and after of ranking, by direction and by kind of rank."""
+    parts = []
+    for split in splits(groups, "link-prediction"):
+        models = columns(groups, "link-prediction", split)
+        queries = numbers(models[-1].results, ("queries",))
+        count = f" ({queries[0]:,.0f} queries)" if queries else ""
+        parts.append(f"<h3>{escape(split or 'all')}{count}</h3>")
+        metrics: list[Metric | str] = []
+        for side, title in SIDES.items():
+            metrics += [title, *_rank_metrics((side, "realistic"))]
+        parts.append(compare(metrics, models))
+        parts.append(details("Ties counted for and against the model", _ties(models)))
+        beside: list[Metric | str] = ["With structure re-rank, both directions"]
+        beside += _rank_metrics(("structure", "both", "realistic"))
+        beside += ["Trivial baseline: how often an entity answers the relation in train"]
+        beside += _rank_metrics(("baseline", "frequency", "both", "realistic"))
+        parts.append(details("Structure re-rank and trivial baseline", compare(beside, models)))
+    text = (
+        "For each triple the model is asked for its tail and for its head, and ranks all entities. "
+        "Other known answers do not compete. MRR is the mean of 1/rank."
+    )
+    return section(
+        "Finding entities: link prediction", *([paragraph(text)] if parts else []), *parts
+    )
+
+
+def _rank_metrics(path: tuple[str, ...]) -> list[Metric | str]:
+    found: list[Metric | str] = [Metric(name, (*path, key)) for key, name in HIGHER.items()]
+    return [*found, Metric("Mean rank", (*path, "mr"), 1, -1)]
+
+
+def _ties(models: list[Column]) -> str:
+    metrics: list[Metric | str] = []
+    for kind in RANKS:
+        metrics += [kind.capitalize(), *_rank_metrics(("both", kind))]
+    return compare(metrics, models)
+
+
+def relations(groups: list[Group]) -> str:
+    """Each relation as a pair of dots, and all of them as a table."""
+    found = splits(groups, "link-prediction")
+    models = [c for c in columns(groups, "link-prediction", found[0]) if c.results] if found else []
+    sizes: dict[str, int] = {}
+    for column in models:
+        for result in column.results:
+            for name, entry in (result.get("per_relation") or {}).items():
+                sizes[name] = int(entry.get("queries", 0))
+    if not sizes or len(models) > COLOURS + 1:
+        return ""
+    names = sorted(sizes, key=lambda name: (-sizes[name], name))
+    rows = [Row(name, f"{sizes[name]:,}", _relation_values(models, name)) for name in names]
+    labels = [column.label for column in models]
+    chart = figure(
+        legend(labels) + dot_chart(rows[:RELATIONS_SHOWN], labels, "MRR of each relation"),
+        "MRR of each relation, both directions; at the right the number of queries",
+    )
+    cells = [
+        [row.label, row.note, *("–" if v is None else f"{v:.3f}" for v in row.values)]
+        for row in rows
+    ]
+    every = details(f"All {len(rows)} relations", grid(["relation", "queries", *labels], cells))
+    return section("Relation by relation", chart, every)
+
+
+def _relation_values(models: list[Column], name: str) -> tuple[float | None, ...]:
+    return tuple(mean(numbers(c.results, ("per_relation", name, "both", "mrr"))) for c in models)
+
+
+def triples(groups: list[Group]) -> str:
+    """Before and after of telling true triples from false ones."""
+    parts = [
+        compare([Metric(f"Accuracy on {split}", ("accuracy",))], columns(groups, "triples", split))
+        for split in splits(groups, "triples")
+    ]
+    text = "True and false triples are told apart by a threshold for each relation, set on valid."
+    return section("Telling true from false", *([paragraph(text)] if any(parts) else []), *parts)
+
+
+def generation(groups: list[Group]) -> str:
+    """Before and after of written answers."""
+    metrics: list[Metric | str] = [
+        Metric(label, (key, "accuracy")) for key, label in GENERATION.items()
+    ]
+    metrics += [
+        Metric("Exact match", ("exact_match",)),
+        Metric("F1", ("f1",)),
+        Metric("Hits@1", ("hits@1",)),
+    ]
+    parts = []
+    for split in splits(groups, "qa"):
+        models = columns(groups, "qa", split)
+        asked = numbers(models[-1].results, ("tail", "n")) + numbers(models[-1].results, ("n",))
+        count = f" ({asked[0]:,.0f} questions each)" if asked else ""
+        parts.append(f"<h3>{escape(split or 'all')}{count}</h3>")
+        parts.append(compare(metrics, models))
+    text = "The model writes its answer; only an exact match with a known true answer counts."
+    return section("Writing answers", *([paragraph(text)] if parts else []), *parts)
+
+
+def retention(groups: list[Group]) -> str:
+    """What changed on text that is not about the graph."""
+    parts = [
+        compare(RETENTION, columns(groups, "retention", split))
+        for split in splits(groups, "retention")
+    ]
+    text = "How far the model moved on text that has nothing to do with the graph."
+    return section("What it kept", *([paragraph(text)] if any(parts) else []), *parts)
+
+
+def training(groups: list[Group]) -> str:
+    """Validation and losses as curves."""
+    valid = _curves(groups, "valid", "seconds", 60)
+    charts = [figure(line_chart(valid, "minutes", "Validation", dots=True), "Validation over time")]
+    keys = dict.fromkeys(
+        key for group in groups for run in group.runs for line in run.metrics for key in line
+    )
+    losses = [key for key in keys if key == "loss" or "/" in key]
+    for key in losses:
+        lines = _curves(groups, key, "step", 1)
+        charts.append(figure(line_chart(lines, "step", key), key.replace("/", ": ")))
+    body = "".join(chart for chart in charts if chart)
+    labels = legend([group.label for group in groups[:COLOURS]], 1) if len(groups) > 1 else ""
+    return section("How it learned", labels, f'<div class="charts">{body}</div>' if body else "")
+
+
+def _curves(groups: list[Group], key: str, axis: str, unit: float) -> list[Series]:
+    found = []
+    for index, group in enumerate(groups):
+        for run in group.runs:
+            pairs = [
+                (xs[0] / unit, ys[0])
+                for line in run.metrics
+                if (xs := numbers([line], (axis,))) and (ys := numbers([line], (key,)))
+            ]
+            label = f"{group.label}, seed {run.seed}"
+            found.append(Series(label, smooth(pairs), index % COLOURS + 1))
+    return found
+
+
+def cost(groups: list[Group]) -> str:
+    """Time, memory and tokens."""
+    models = [Column(group.label, [run.result for run in group.runs]) for group in groups]
+    if len(groups) == 1:
+        models = [Column("this run" if len(groups[0].runs) == 1 else "mean", models[0].results)]
+    rows = []
+    for label, key, digits in (
+        ("Training time (s)", "seconds", 0),
+        ("Steps", "steps", 0),
+        ("Best step", "best_step", 0),
+        ("Best validation", "best_valid", 3),
+        ("Peak memory (GB)", "peak_memory_gb", 2),
+        ("Tokens read", "tokens", 0),
+        ("Tokens a second", "tokens_per_second", 0),
+    ):
+        values = [numbers(model.results, (key,)) for model in models]
+        if any(values):
+            rows.append([label, *(_plain_cell(found, digits) for found in values)])
+    return section("What it cost", grid(["", *(model.label for model in models)], rows))
+
+
+def _plain_cell(values: list[float], digits: int) -> str:
+    middle, spread = mean(values), deviation(values)
+    if middle is None:
+        return "–"
+    return f"{middle:,.{digits}f}" + (f" ± {spread:,.{digits}f}" if spread else "")
