@@ -144,6 +144,34 @@ def _threshold(scores: Float64, labels: Bool) -> float:
     return float((ordered[cut - 1] + ordered[cut]) / 2)
 
 
+def halves(part: Labelled, seed: int = 0) -> tuple[Labelled, Labelled]:
+    """Two halves, each relation and label in both, so that one can be judged by the other."""
+    groups = part.triples[:, 1] * 2 + part.labels
+    first = np.zeros(len(groups), dtype=np.bool_)
+    first[stratified_sample(groups, (len(groups) + 1) // 2, seed)] = True
+    one, other = (
+        Labelled(part.triples[rows], part.labels[rows], part.source) for rows in (first, ~first)
+    )
+    return one, other
+
+
+def published(
+    triples: npt.NDArray[np.integer[Any]], labels: Bool, name: str, limit: int | None, seed: int
+) -> Labelled:
+    """Labelled triples that came with a data set.
+
+    Args:
+        triples: (N, 3).
+        labels: (N,).
+        name: The data set.
+        limit: Only so many, each relation and label keeping its share.
+        seed: Of the draw.
+    """
+    wide = triples.astype(np.int64)
+    rows = stratified_sample(wide[:, 1] * 2 + labels, limit, seed)
+    return Labelled(wide[rows], labels[rows], f"as published with {name}")
+
+
 def corrupted(
     graph: KnowledgeGraph, split: str, limit: int | None = None, seed: int = 0
 ) -> Labelled:

@@ -1,0 +1,129 @@
+"""Finds an entity or a relation by what a person types: id, name, alias or phrase."""
+
+from __future__ import annotations
+
+import difflib
+import heapq
+from collections.abc import Iterable, Sequence
+
+from accord.errors import GraphError
+from accord.graph.graph import KnowledgeGraph
+
+SHORTLIST = 200
+
+
+def find_entity(graph: KnowledgeGraph, text: str) -> int:
+    """The entity that a text means: its id, else its name, else one of its aliases.
+
+    Case and doubled spaces do not matter in names and aliases.
+
+    Args:
+        graph: The graph.
+        text: What was typed.
+
+    Returns:
+        Entity idx.
+
+    Raises:
+        GraphError: None (the hint gives near names), or several (the hint gives their ids).
+    """
+    by_id = graph.entity_ids.find(text, graph.entity_order)
+    if by_id >= 0:
+        return by_id
+    wanted = _fold(text)
+    named = [i for i, name in enumerate(graph.entity_names) if _fold(name) == wanted]
+    found = named or sorted(set(_alias_owners(graph, wanted)))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(repr(graph.entity_ids[i]) for i in found[:10])
+        raise GraphError(
+            f"{len(found)} entities of graph {graph.name!r} are called {text!r}",
+            f"give the id of the one you mean: {ids}",
+        )
+    raise GraphError(
+        f"graph {graph.name!r} has no entity with the id, name or alias {text!r}",
+        _suggest(text, _entity_labels(graph)),
+    )
+
+
+def find_relation(graph: KnowledgeGraph, text: str) -> int:
+    """The relation number that a text means: id, else phrase, else inverse phrase.
+
+    Args:
+        graph: The graph.
+        text: What was typed.
+
+    Returns:
+        r, or r + R where the text is the inverse phrase of r.
+
+    Raises:
+        GraphError: None (the hint gives near ones), or several (the hint gives their ids).
+    """
+    by_id = graph.relation_ids.find(text, graph.relation_order)
+    if by_id >= 0:
+        return by_id
+    count = graph.num_relations
+    for table, shift in ((graph.relation_phrases, 0), (graph.inverse_phrases, count)):
+        found = [i for i, phrase in enumerate(table) if _fold(phrase) == _fold(text)]
+        if len(found) == 1:
+            return found[0] + shift
+        if found:
+            ids = ", ".join(repr(graph.relation_ids[i]) for i in found[:10])
+            raise GraphError(
+                f"{len(found)} relations of graph {graph.name!r} read {text!r}",
+                f"give the id of the one you mean: {ids}",
+            )
+    labels = [*graph.relation_ids, *graph.relation_phrases, *graph.inverse_phrases]
+    hint = _suggest(text, labels)
+    if not hint and count <= 40:
+        hint = "known: " + ", ".join(sorted(graph.relation_ids))
+    raise GraphError(f"graph {graph.name!r} has no relation {text!r}", hint)
+
+
+def near_names(text: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """Names that are spelt like a text.
+
+    A shortlist by shared letter triples comes first, because comparing letter by letter takes
+    seconds for tens of thousands of names.
+
+    Args:
+        text: What was typed.
+        names: The names that exist; empty ones are ignored.
+        count: How many to give at most.
+
+    Returns:
+        The nearest names, best first, as they are spelt.
+    """
+    wanted = _triples(_fold(text))
+    spelt = {_fold(name): name for name in names if name}
+    scored = ((len(wanted & _triples(name)), name) for name in spelt)
+    short = [name for shared, name in heapq.nlargest(SHORTLIST, scored) if shared]
+    close = difflib.get_close_matches(_fold(text), short, n=count, cutoff=0.5)
+    return [spelt[name] for name in close]
+
+
+def _suggest(text: str, labels: Iterable[str]) -> str:
+    close = near_names(text, labels)
+    return "did you mean " + " or ".join(repr(name) for name in close) + "?" if close else ""
+
+
+def _entity_labels(graph: KnowledgeGraph) -> Iterable[str]:
+    yield from graph.entity_ids
+    yield from graph.entity_names
+    yield from graph.aliases
+
+
+def _alias_owners(graph: KnowledgeGraph, wanted: str) -> Iterable[int]:
+    places = [i for i, alias in enumerate(graph.aliases) if _fold(alias) == wanted]
+    for place in places:
+        yield int(graph.alias_offsets.searchsorted(place, side="right")) - 1
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _triples(text: Sequence[str]) -> set[str]:
+    padded = f"  {text} "
+    return {padded[i : i + 3] for i in range(len(padded) - 2)}
