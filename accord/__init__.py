@@ -10,10 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from accord.api import load_graph as load_graph
+    from accord.api import load_model as load_model
+    from accord.api import train_run as train_run
     from accord.config import load_config as load_config
     from accord.errors import AccordError as AccordError
     from accord.graph.builder import GraphBuilder as GraphBuilder
     from accord.graph.graph import KnowledgeGraph as KnowledgeGraph
+    from accord.model.knowledge_model import KnowledgeModel as KnowledgeModel
 
 __version__ = "0.1.0"
 
@@ -21,7 +25,11 @@ PUBLIC = {
     "AccordError": "accord.errors",
     "GraphBuilder": "accord.graph.builder",
     "KnowledgeGraph": "accord.graph.graph",
+    "KnowledgeModel": "accord.model.knowledge_model",
     "load_config": "accord.config",
+    "load_graph": "accord.api",
+    "load_model": "accord.api",
+    "train_run": "accord.api",
 }
 """Public name -> the module that defines it."""
 

@@ -27,8 +27,9 @@ LEVEL = {
     "decode": 6,
     "evaluate": 7,
     "refine": 8,
-    "serve": 9,
-    "cli": 10,
+    "api": 9,
+    "serve": 10,
+    "cli": 11,
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 OPTIONAL = ("pyoxigraph", "gguf", "ahocorasick", "rapidfuzz", "pykeen")

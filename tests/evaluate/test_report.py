@@ -51,7 +51,7 @@ def page_of(folders: list[Path], out: Path) -> str:
 
 def test_one_run_shows_before_and_after(tmp_path: Path) -> None:
     text = page_of([make_run(tmp_path / "r")], tmp_path / "report.html")
-    after = json.loads((tmp_path / "r" / "eval" / "3.json").read_text())
+    after = json.loads((tmp_path / "r" / "eval" / "4.json").read_text())
     mrr = after["result"]["both"]["realistic"]["mrr"]
     assert f"0.061 → {mrr:.3f}" in text
     assert "an illustration" in text
