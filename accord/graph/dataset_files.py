@@ -23,7 +23,6 @@ Read = Callable[[str], Rows]
 """Gives the rows of a file by its path in the layout."""
 
 TABLE = Path(__file__).with_name("dataset_files.tsv")
-RAW = "https://raw.githubusercontent.com"
 TIMEOUT_SECONDS = 60.0
 
 
@@ -44,9 +43,12 @@ class DataFile:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Where each source is fetched from."""
+        """Where each source is fetched from; this address also takes shortened commit ids."""
         parts = [source.replace("@", ":", 1).split(":", 2) for source in self.sources]
-        return tuple(f"{RAW}/{repository}/{commit}/{path}" for repository, commit, path in parts)
+        return tuple(
+            f"https://github.com/{repository}/raw/{commit}/{path}"
+            for repository, commit, path in parts
+        )
 
 
 @cache
@@ -175,5 +177,13 @@ def rows_of(path: str, folder: Path | None) -> Rows:
         raise DataError("no such file in the data folder", folder / path, hint="check the layout")
     kept = cache_folder() / "data" / path
     if not kept.is_file():
-        write_rows(kept, download(file))
+        rows = download(file)
+        try:
+            write_rows(kept, rows)
+        except OSError as error:
+            raise DataError(
+                f"a download cannot be kept ({error})",
+                kept,
+                hint="make room there, or set ACCORD_CACHE to a folder that can be written",
+            ) from error
     return split_rows(kept.read_bytes(), kept)

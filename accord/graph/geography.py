@@ -115,18 +115,16 @@ def _cities(records: Iterable[Record]) -> dict[str, Record]:
 
 def _capitals(countries: Mapping[str, Record], cities: Mapping[str, Record]) -> dict[str, str]:
     """City id of each country's capital; countries whose capital is not listed are left out."""
-    other_names: dict[tuple[str, str], str] = {}
+    named = {code: f"city/{plain(record['capital'])}-{code}" for code, record in countries.items()}
+    capitals = {code: city for code, city in named.items() if city in cities}
     for city, record in cities.items():
-        for name in record["alternatenames"]:
-            other_names.setdefault((record["countrycode"], plain(name)), city)
-    capitals: dict[str, str] = {}
-    for code, record in countries.items():
-        name = plain(record["capital"])
-        by_name = f"city/{name}-{code}"
-        found = by_name if by_name in cities else other_names.get((code, name))
-        if name and found:
-            capitals[code] = found
-    return capitals
+        code = record["countrycode"]
+        if code in capitals or code not in countries or not countries[code]["capital"].strip():
+            continue
+        wanted = plain(countries[code]["capital"])
+        if wanted in map(plain, record["alternatenames"]):
+            capitals[code] = city
+    return {code: capitals[code] for code in countries if code in capitals}
 
 
 def _chosen(cities: Mapping[str, Record], capitals: Mapping[str, str]) -> dict[str, Record]:

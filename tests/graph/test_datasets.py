@@ -196,6 +196,16 @@ def test_a_download_of_other_triples_is_refused(
     assert not (tmp_path / "cache" / "data" / NATIONS[0]).exists()
 
 
+def test_a_cache_that_cannot_be_written_is_named(
+    accord_data: Path, offline: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("ACCORD_CACHE", str(tmp_path / "file"))
+    offline[data_files()[NATIONS[0]].urls[0]] = (accord_data / NATIONS[0]).read_bytes()
+    with pytest.raises(DataError, match=r"cannot be kept.*\n.*ACCORD_CACHE"):
+        load_dataset("nations")
+
+
 def test_a_download_in_another_form_is_refused(offline: dict[str, bytes]) -> None:
     file = data_files()["codex/relations.tsv"]
     offline[file.urls[0]] = b"<html>moved</html>"
