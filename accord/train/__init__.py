@@ -1,1 +1,1 @@
-"""Training: one loop, its steps, what they see, and the run folder."""
+"""The one training loop and what it stands on."""

@@ -1,0 +1,330 @@
+"""One model that ranks entities and writes answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from accord.errors import ModelError
+from accord.graph.graph import KnowledgeGraph
+from accord.model import load
+from accord.model.heads import Projection
+from accord.model.load import ModelConfig
+from accord.model.reading import Reader
+from accord.progress import track
+from accord.text import render
+from accord.text.collate import GraphTexts, chunks_by_length, tokens
+from accord.text.examples import Sequence, length
+from accord.text.render import TextConfig
+
+EMBED_TOKENS = 4096
+LOGIT_ROWS = 256
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+
+class KnowledgeModel(nn.Module):
+    """A causal language model that embeds graph texts and writes.
+
+    Args:
+        lm: The language model, with its adapter if it has one.
+        tokenizer: Its tokenizer.
+        config: What of it is frozen, adapted and projected.
+        text: How entities become text.
+        device: Where it is.
+    """
+
+    def __init__(
+        self,
+        lm: nn.Module,
+        tokenizer: Any,
+        config: ModelConfig,
+        text: TextConfig,
+        device: torch.device,
+    ) -> None:
+        super().__init__()
+        self.lm = lm
+        self.tokenizer = tokenizer
+        self.config = config
+        self.text = text
+        self.device = device
+        width = int(lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        self.projection = Projection(width, config.projection).to(device)
+        self.reader = Reader(
+            lm,
+            config.freeze_layers,
+            config.reading == "segments",
+            sink=tokens(tokenizer, render.QUERY_OPEN)[0],
+            fill=int(tokenizer.pad_token_id),
+            device=device,
+        )
+        self._texts: tuple[str, GraphTexts] | None = None
+
+    @classmethod
+    def create(
+        cls,
+        config: ModelConfig,
+        text: TextConfig | None = None,
+        device: str | None = None,
+        seed: int = 0,
+    ) -> KnowledgeModel:
+        """Loads a base model and makes the wanted part trainable.
+
+        Args:
+            config: Which model and what is trained.
+            text: How entities become text.
+            device: "cpu", "cuda", ...; None picks one.
+            seed: Of the adapter's first weights.
+
+        Returns:
+            The model, in eval mode.
+        """
+        where = load.pick_device(device)
+        lm, tokenizer = load.load_base(config.name, load.pick_dtype(config.dtype, where), where)
+        torch.manual_seed(seed)
+        return cls(load.add_adapter(lm, config), tokenizer, config, text or TextConfig(), where)
+
+    def texts(self, graph: KnowledgeGraph) -> GraphTexts:
+        """The graph's token sequences under this model's tokenizer; kept for the last graph."""
+        if self._texts is None or self._texts[0] != graph.hash:
+            self._texts = (graph.hash, GraphTexts(graph, self.tokenizer, self.text))
+        return self._texts[1]
+
+    def pool(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(N, D) hidden states at the last token -> (N, P) float32 unit vectors."""
+        return functional.normalize(self.projection(hidden.float()), dim=-1)
+
+    def logprobs(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of chosen next tokens.
+
+        Args:
+            hidden: (N, D) last hidden states.
+            targets: (N, k) int64 token ids.
+
+        Returns:
+            (N, k) float32, nats; softmax over the whole vocabulary.
+        """
+        head = load.output_weights(self.lm)
+        blocks = []
+        for start in range(0, len(hidden), LOGIT_ROWS):
+            logits = head(hidden[start : start + LOGIT_ROWS].to(_dtype(head))).float()
+            chosen = logits.gather(1, targets[start : start + LOGIT_ROWS])
+            blocks.append(chosen - torch.logsumexp(logits, dim=-1, keepdim=True))
+        return torch.cat(blocks)
+
+    @torch.no_grad()
+    def embed(self, sequences: list[Sequence], label: str = "embedding") -> Float32:
+        """Embeds sequences; equal ones are read once.
+
+        Args:
+            sequences: N sequences.
+            label: What progress calls them.
+
+        Returns:
+            (N, P) float32 unit vectors.
+        """
+        place = {sequence: i for i, sequence in enumerate(dict.fromkeys(sequences))}
+        distinct = list(place)
+        lengths = np.array([length(s) for s in distinct], dtype=np.int64)
+        out = np.empty((len(distinct), self.projection.width), dtype=np.float32)
+        with track(label, int(lengths.sum()), "tokens") as advance:
+            for group in chunks_by_length(lengths, EMBED_TOKENS):
+                hidden = self.reader.last_hidden([distinct[i] for i in group])
+                rows = torch.arange(len(group), device=self.device)
+                last = torch.from_numpy(lengths[group] - 1).to(self.device)
+                out[group] = self.pool(hidden[rows, last]).cpu().numpy()
+                advance(int(lengths[group].sum()))
+        return out[[place[s] for s in sequences]]
+
+    def embed_entities(self, graph: KnowledgeGraph, entities: Int64 | None = None) -> Float32:
+        """Embeds entities by their text (view 2).
+
+        Args:
+            graph: Any graph; the entities need not have been in training.
+            entities: (N,) idx; None for all.
+
+        Returns:
+            (N, P) float32 unit vectors.
+        """
+        wanted = range(graph.num_entities) if entities is None else entities.tolist()
+        texts = self.texts(graph)
+        texts.prepare(wanted)
+        return self.embed([texts.tail(e) for e in wanted], "entities")
+
+    def embed_queries(self, graph: KnowledgeGraph, queries: Int64) -> Float32:
+        """Embeds queries by their text (view 1).
+
+        Args:
+            graph: Any graph.
+            queries: (N, 2) entity idx and relation number; r + R asks for heads.
+
+        Returns:
+            (N, P) float32 unit vectors.
+        """
+        texts = self.texts(graph)
+        texts.prepare(np.unique(queries[:, 0]).tolist())
+        return self.embed([texts.query(e, r) for e, r in queries.tolist()], "queries")
+
+    def embed_query_texts(
+        self, graph: KnowledgeGraph, heads: list[str], relations: list[int]
+    ) -> Float32:
+        """Embeds queries whose heads are given as text, for entities not in the graph.
+
+        Args:
+            graph: The graph that the relations are of.
+            heads: N texts such as ``name: description``.
+            relations: N relation numbers.
+
+        Returns:
+            (N, P) float32 unit vectors.
+        """
+        texts = self.texts(graph)
+        pairs = zip(heads, relations, strict=True)
+        return self.embed([texts.query_of_text(head, r) for head, r in pairs], "queries")
+
+    @torch.no_grad()
+    def complete_names(
+        self, graph: KnowledgeGraph, queries: Int64, max_new_tokens: int = 24
+    ) -> list[str]:
+        """Writes a tail's name for each query, greedily, read as the model was trained.
+
+        Args:
+            graph: Any graph.
+            queries: (N, 2) entity idx and relation number.
+            max_new_tokens: Tokens of a name at most.
+
+        Returns:
+            N names.
+        """
+        texts = self.texts(graph)
+        starts = [texts.query(e, r) for e, r in queries.tolist()]
+        lengths = np.array([length(s) for s in starts], dtype=np.int64)
+        written: list[str] = [""] * len(starts)
+        with track("writing", len(starts), "names") as advance:
+            for group in chunks_by_length(lengths + max_new_tokens, EMBED_TOKENS):
+                names = self._continue([starts[i] for i in group], max_new_tokens, texts.end[0])
+                for i, name in zip(group.tolist(), names, strict=True):
+                    written[i] = name
+                advance(len(group))
+        return written
+
+    def _continue(self, starts: list[Sequence], count: int, end: int) -> list[str]:
+        new: list[list[int]] = [[] for _ in starts]
+        active = list(range(len(starts)))
+        for _ in range(count):
+            sequences: list[Sequence] = [(*starts[i], tuple(new[i])) for i in active]
+            hidden = self.reader.last_hidden(sequences)
+            last = torch.tensor([length(s) - 1 for s in sequences], device=self.device)
+            picked = self._argmax(hidden[torch.arange(len(active), device=self.device), last])
+            for i, token in zip(active, picked, strict=True):
+                new[i].append(token)
+            active = [i for i in active if new[i][-1] != end]
+            if not active:
+                break
+        texts = self.tokenizer.batch_decode(new, skip_special_tokens=True)
+        return [str(text).strip() for text in texts]
+
+    def _argmax(self, hidden: torch.Tensor) -> list[int]:
+        head = load.output_weights(self.lm)
+        return [int(t) for t in head(hidden.to(_dtype(head))).argmax(-1).tolist()]
+
+    @torch.no_grad()
+    def generate(self, prompts: list[str], max_new_tokens: int = 32, stop: str = "\n") -> list[str]:
+        """Continues prompts greedily.
+
+        Args:
+            prompts: N texts.
+            max_new_tokens: Tokens to write at most.
+            stop: Text at which an answer ends; it is not part of the answer.
+
+        Returns:
+            N continuations.
+        """
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        answers = [""] * len(prompts)
+        with track("generating", len(prompts), "answers") as advance:
+            for start in range(0, len(order), 16):
+                block = order[start : start + 16]
+                texts = self._generate_block([prompts[i] for i in block], max_new_tokens, stop)
+                for i, text in zip(block, texts, strict=True):
+                    answers[i] = text.split(stop, 1)[0] if stop else text
+                advance(len(block))
+        return answers
+
+    def _generate_block(self, prompts: list[str], count: int, stop: str) -> list[str]:
+        batch = self.tokenizer(
+            prompts,
+            add_special_tokens=False,
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
+        ).to(self.device)
+        out = self.lm.generate(  # type: ignore[operator]
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            max_new_tokens=count,
+            do_sample=False,
+            pad_token_id=self.tokenizer.pad_token_id,
+            stop_strings=[stop] if stop else None,
+            tokenizer=self.tokenizer,
+        )
+        new = out[:, batch["input_ids"].shape[1] :]
+        return [str(t) for t in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+    @torch.no_grad()
+    def token_logprobs(self, texts: list[str]) -> list[Float32]:
+        """Log-probabilities of the tokens of texts, each given the ones before it.
+
+        Args:
+            texts: N texts, none longer than the model's context.
+
+        Returns:
+            N arrays of natural logarithms for tokens 1, 2, ... of a text.
+        """
+        return [self._logprobs_of(self._ids(text)) for text in texts]
+
+    def _ids(self, text: str) -> list[int]:
+        ids = list(tokens(self.tokenizer, text))
+        limit = int(getattr(self.lm.config, "max_position_embeddings", 0) or 0)  # type: ignore[union-attr]
+        if limit and len(ids) > limit:
+            raise ModelError(
+                f"a text of {len(ids)} tokens, the model reads {limit}", "cut it into windows"
+            )
+        return ids
+
+    def _logprobs_of(self, ids: list[int]) -> Float32:
+        if len(ids) < 2:
+            return np.zeros(0, dtype=np.float32)
+        tensor = torch.tensor([ids], device=self.device)
+        hidden = load.run_all(self.lm, tensor, None)[0, :-1]
+        return self.logprobs(hidden, tensor[0, 1:, None])[:, 0].cpu().numpy()
+
+    @torch.no_grad()
+    def score_continuations(
+        self, prompts: list[str], continuations: list[str]
+    ) -> npt.NDArray[np.float64]:
+        """Log-probabilities of continuations.
+
+        Args:
+            prompts: N texts, each at least one token.
+            continuations: N texts that follow them.
+
+        Returns:
+            (N,) float64: sum over the continuation's tokens, nats.
+        """
+        scores = np.zeros(len(prompts))
+        for i, (prompt, continuation) in enumerate(zip(prompts, continuations, strict=True)):
+            before, after = tokens(self.tokenizer, prompt), tokens(self.tokenizer, continuation)
+            if not before:
+                raise ModelError("an empty prompt", "give the model at least one token")
+            scores[i] = float(self._logprobs_of([*before, *after])[-len(after) :].sum())
+        return scores
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next(module.parameters()).dtype

@@ -1,0 +1,350 @@
+"""Loads language models. The only file that knows model names and families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from accord.errors import ConfigError, ModelError, nearest
+from accord.model import embedded
+
+DEFAULT_MODEL = "smollm2-135m-q4"
+LAYER_LISTS = ("layers", "h", "layer")
+"""Where families keep their layers: Llama and kin, GPT-2 and kin, BERT and kin."""
+MLP_TARGETS = ("gate_proj", "up_proj", "down_proj", "fc1", "fc2", "c_fc", "c_proj")
+ATTENTION_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "dense", "c_attn", "out_proj")
+Adapter = Literal["lora", "full", "none"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which model, and what of it is trained."""
+
+    name: str = DEFAULT_MODEL
+    """A Hub name, a folder, a run folder, or an embedded model's name."""
+    adapter: Adapter = "lora"
+    """lora trains low-rank adapters, full trains the layers themselves, none trains only heads."""
+    rank: int = 32
+    """Rank of the LoRA matrices."""
+    alpha: float = 64.0
+    """LoRA scale; the update is multiplied by alpha / rank."""
+    dropout: float = 0.0
+    """Dropout on the input of the LoRA matrices."""
+    targets: Literal["mlp", "attention", "all"] = "all"
+    """Which linear maps get an adapter; KaLM adapts the mlp."""
+    freeze_layers: int = 0
+    """Layers from the bottom that stay as they are; their output can be cached."""
+    reading: Literal["full", "segments"] = "full"
+    """segments: frozen layers read each entity, phrase and name alone, so each is read once."""
+    projection: int = 0
+    """Dimension of a trained linear projection after pooling; 0 is none, as in KaLM."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of the frozen weights; auto takes bfloat16 where the processor computes in it."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:
+            raise ConfigError(
+                f"model.rank={self.rank}, alpha={self.alpha}, dropout={self.dropout}",
+                "use rank >= 1, alpha > 0 and 0 <= dropout < 1",
+            )
+        if self.freeze_layers < 0 or self.projection < 0:
+            raise ConfigError("model.freeze_layers and model.projection cannot be negative")
+        if self.reading == "segments" and self.freeze_layers == 0:
+            raise ConfigError(
+                "model.reading=segments needs frozen layers that read them",
+                "set model.freeze_layers to 1 or more, or model.reading=full",
+            )
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The device asked for, else CUDA or MPS where there is one, else the CPU."""
+    if name:
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """float32 or bfloat16; auto takes bfloat16 only where the processor computes in it."""
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    has_bf16 = device.type == "cpu" and cpu_computes_bfloat16()
+    return torch.bfloat16 if has_bf16 else torch.float32
+
+
+def cpu_computes_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (AVX-512 BF16 or AMX)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def resolve(name: str) -> str:
+    """Turns an embedded model's name into its folder; other names stay.
+
+    Raises:
+        ModelError: A path that does not exist.
+    """
+    if name in embedded.EMBEDDED:
+        folder = embedded.fetch(name)
+        embedded.verify(folder)
+        return str(folder)
+    if name.startswith((".", "/", "~")) and not Path(name).expanduser().is_dir():
+        raise ModelError(f"no model folder at {name!r}", "give a folder or a Hub name")
+    return str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+
+
+def load_base(name: str, dtype: torch.dtype, device: torch.device) -> tuple[nn.Module, Any]:
+    """Loads a causal language model and its tokenizer; nothing remote is executed.
+
+    Args:
+        name: Hub name, folder or embedded model's name.
+        dtype: Type of the weights.
+        device: Where to put them.
+
+    Returns:
+        The model in eval mode and a fast tokenizer with a padding token.
+
+    Raises:
+        ModelError: It cannot be found or read.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer, logging
+
+    logging.disable_progress_bar()
+    folder = resolve(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        hint = nearest(name, embedded.EMBEDDED) or "check the name, the network or HF_HOME"
+        raise ModelError(f"cannot load model {name!r}: {reason}", hint) from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"the tokenizer of {name!r} has no end token", "choose another model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model.to(device).eval().requires_grad_(False), tokenizer
+
+
+def base_model(model: nn.Module) -> nn.Module:
+    """The stack without the language-model head, inside or outside a PEFT wrapper."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    prefix = getattr(inner, "base_model_prefix", "")
+    stack = getattr(inner, prefix, inner) if prefix else inner
+    if not isinstance(stack, nn.Module):
+        raise ModelError(f"{type(inner).__name__} has no base model")
+    return stack
+
+
+def layer_list(model: nn.Module) -> nn.ModuleList:
+    """The list of transformer layers.
+
+    Raises:
+        ModelError: The family keeps them elsewhere.
+    """
+    stack = base_model(model)
+    for key in LAYER_LISTS:
+        layers = getattr(stack, key, None)
+        if isinstance(layers, nn.ModuleList):
+            return layers
+    raise ModelError(
+        f"cannot find the layers of {type(stack).__name__}",
+        "freeze_layers and fusion need a family that keeps them in `layers` or `h`",
+    )
+
+
+def add_adapter(model: nn.Module, config: ModelConfig) -> nn.Module:
+    """Makes the wanted part of a model trainable.
+
+    Args:
+        model: A loaded causal language model.
+        config: What to train; layers below `freeze_layers` get nothing.
+
+    Returns:
+        The model, wrapped by PEFT for LoRA.
+    """
+    layers = layer_list(model)
+    check_frozen(config.freeze_layers, len(layers))
+    if config.adapter == "full":
+        for layer in list(layers)[config.freeze_layers :]:
+            layer.requires_grad_(True)
+    if config.adapter != "lora":
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,  # type: ignore[arg-type]  # PEFT computes alpha / r in floats
+        lora_dropout=config.dropout,
+        target_modules=lora_targets(layers, config.targets),
+        layers_to_transform=list(range(config.freeze_layers, len(layers))),
+        layers_pattern=[
+            key for key in LAYER_LISTS if getattr(base_model(model), key, None) is layers
+        ],
+        task_type="CAUSAL_LM",
+        fan_in_fan_out=any(type(m).__name__ == "Conv1D" for m in layers.modules()),
+    )
+    wrapped: nn.Module = get_peft_model(model, lora)  # type: ignore[arg-type]
+    for name, parameter in wrapped.named_parameters():
+        if "lora_" in name:
+            parameter.data = parameter.data.float()
+    return wrapped
+
+
+def check_frozen(freeze_layers: int, count: int) -> None:
+    """Refuses to freeze every layer.
+
+    Raises:
+        ConfigError: Nothing would be left to train.
+    """
+    if freeze_layers >= count:
+        raise ConfigError(
+            f"model.freeze_layers is {freeze_layers}, the model has {count} layers",
+            f"leave at least one layer to train: use 0 to {count - 1}",
+        )
+
+
+def lora_targets(layers: nn.ModuleList, which: str) -> list[str]:
+    """Names of the linear maps inside a layer that get an adapter.
+
+    Raises:
+        ModelError: The layers have no map of that kind.
+    """
+    mlp, attention = set(), set()
+    for name, module in layers[-1].named_modules():
+        leaf = name.rsplit(".", 1)[-1]
+        if type(module).__name__ not in ("Linear", "Conv1D"):
+            continue
+        inside_attention = "attn" in name or "attention" in name
+        (attention if inside_attention else mlp).add(leaf)
+    found = {"mlp": mlp, "attention": attention, "all": mlp | attention}[which]
+    known = {"mlp": MLP_TARGETS, "attention": ATTENTION_TARGETS}.get(which)
+    found = found & set(known) if known else found
+    if not found:
+        raise ModelError(f"no {which} maps found to adapt", "set model.targets=all or adapter=full")
+    return sorted(found)
+
+
+@contextmanager
+def adapter_off(model: nn.Module) -> Iterator[None]:
+    """The base model inside, whatever adapter is on outside."""
+    if hasattr(model, "disable_adapter"):
+        with model.disable_adapter():
+            yield
+    else:
+        yield
+
+
+class _Pass(nn.Module):
+    """Stands in for a layer that is not to run."""
+
+    def forward(self, hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        return hidden_states
+
+
+class _Capture(nn.Module):
+    """Stands in for the first layer above the frozen ones and keeps what reaches it."""
+
+    hidden: torch.Tensor | None = None
+
+    def forward(self, hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        self.hidden = hidden_states
+        return hidden_states
+
+
+class _Inject(nn.Module):
+    """Stands in for the first frozen layer and gives out hidden states read before."""
+
+    def __init__(self, hidden: torch.Tensor) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+    def forward(self, _: torch.Tensor, *__: Any, **___: Any) -> torch.Tensor:
+        return self.hidden
+
+
+@contextmanager
+def _swapped(layers: nn.ModuleList, stand_ins: dict[int, nn.Module]) -> Iterator[None]:
+    kept = {i: layers[i] for i in stand_ins}
+    try:
+        for i, module in stand_ins.items():
+            layers[i] = module
+        yield
+    finally:
+        for i, module in kept.items():
+            layers[i] = module
+
+
+def run_lower(
+    model: nn.Module, ids: torch.Tensor, mask: torch.Tensor | None, count: int
+) -> torch.Tensor:
+    """Hidden states after the lowest layers.
+
+    Args:
+        model: The model.
+        ids: (B, L) token ids.
+        mask: (B, L) bool, True = keep; None where padding is on the right of a causal model.
+        count: How many layers to run.
+
+    Returns:
+        (B, L, D) what the next layer would read.
+    """
+    layers = layer_list(model)
+    capture = _Capture()
+    stand_ins: dict[int, nn.Module] = {i: _Pass() for i in range(count + 1, len(layers))}
+    stand_ins[count] = capture
+    with _swapped(layers, stand_ins):
+        base_model(model)(input_ids=ids, attention_mask=mask, use_cache=False)
+    if capture.hidden is None:
+        raise ModelError(f"{type(base_model(model)).__name__} did not run its layers in order")
+    return capture.hidden
+
+
+def run_upper(
+    model: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None, count: int
+) -> torch.Tensor:
+    """Last hidden states from what the lowest layers gave.
+
+    Args:
+        model: The model.
+        hidden: (B, L, D) what layer `count` reads.
+        mask: (B, L) bool, True = keep; None where padding is on the right of a causal model.
+        count: How many lowest layers are skipped.
+
+    Returns:
+        (B, L, D) `last_hidden_state`.
+    """
+    layers = layer_list(model)
+    stand_ins: dict[int, nn.Module] = {i: _Pass() for i in range(count)}
+    stand_ins[0] = _Inject(hidden)
+    with _swapped(layers, stand_ins):
+        out = base_model(model)(inputs_embeds=hidden, attention_mask=mask, use_cache=False)
+    last: torch.Tensor = out.last_hidden_state
+    return last
+
+
+def run_all(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """(B, L, D) `last_hidden_state` of the whole stack; arguments as in `run_lower`."""
+    out = base_model(model)(input_ids=ids, attention_mask=mask, use_cache=False)
+    last: torch.Tensor = out.last_hidden_state
+    return last
+
+
+def output_weights(model: nn.Module) -> nn.Module:
+    """The language-model head: hidden (…, D) -> logits (…, V)."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    head: nn.Module = inner.get_output_embeddings()
+    return head

@@ -1,0 +1,170 @@
+"""Reads token sequences: frozen lower layers (kept or read anew), then the trained upper ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from accord.model import load
+from accord.text.collate import chunks_by_length, pad
+from accord.text.examples import Segment, Sequence
+
+Key = tuple[bool, Segment]
+"""Whether a sink token is read before the piece, and the piece's tokens."""
+READ_TOKENS = 4096
+
+
+class HiddenStore(Protocol):
+    """Keeps hidden states of pieces that were read before."""
+
+    def start(self, key: Key) -> int:
+        """First row of a piece, or -1 where it is not kept."""
+        ...
+
+    def take(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """(n, D) the rows asked for."""
+        ...
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What the frozen layers gave for some sequences, right-padded."""
+
+    states: torch.Tensor
+    """(N, L, D)."""
+    lengths: npt.NDArray[np.int64]
+    """(N,) tokens of each sequence."""
+
+
+class Reader:
+    """Runs a model over sequences.
+
+    Args:
+        lm: The language model, with or without an adapter.
+        freeze_layers: Lowest layers that never change; 0 runs the whole stack at once.
+        segments: The frozen layers read each segment after the first alone, behind a sink token,
+            as block-diagonal attention would; otherwise the whole sequence.
+        sink: The token read before each later segment. The first token of a text draws attention
+            whatever it is, so its state says little; the sink takes that place and is dropped.
+        fill: Token id for padding.
+        device: Where the model is.
+    """
+
+    def __init__(
+        self,
+        lm: nn.Module,
+        freeze_layers: int,
+        segments: bool,
+        sink: int,
+        fill: int,
+        device: torch.device,
+    ) -> None:
+        self.lm = lm
+        self.freeze_layers = freeze_layers
+        self.segments = segments
+        self.sink = sink
+        self.fill = fill
+        self.device = device
+        self.store: HiddenStore | None = None
+
+    def pieces(self, sequence: Sequence) -> list[Key]:
+        """What the frozen layers read for a sequence, in order."""
+        if not self.segments:
+            return [(False, tuple(token for segment in sequence for token in segment))]
+        return [(i > 0, segment) for i, segment in enumerate(sequence) if segment]
+
+    def last_hidden(self, sequences: list[Sequence]) -> torch.Tensor:
+        """Reads sequences to the end, with gradient where the upper layers are trained.
+
+        Args:
+            sequences: N sequences; padding is on the right, so a causal model needs no mask.
+
+        Returns:
+            (N, L, D) `last_hidden_state`; rows past a sequence's length mean nothing.
+        """
+        if not self.freeze_layers:
+            ids, _ = pad(sequences, self.fill)
+            return load.run_all(self.lm, torch.from_numpy(ids).to(self.device), None)
+        return load.run_upper(self.lm, self.lower(sequences).states, None, self.freeze_layers)
+
+    @torch.no_grad()
+    def lower(self, sequences: list[Sequence]) -> Hidden:
+        """What the frozen layers give; pieces in the store are not read again."""
+        keyed = [self.pieces(sequence) for sequence in sequences]
+        starts, fresh = self._locate(dict.fromkeys(key for keys in keyed for key in keys))
+        rows = [self._rows(keys, starts) for keys in keyed]
+        lengths = np.array([len(r) for r in rows], dtype=np.int64)
+        index = np.full((len(rows), int(lengths.max())), -1, dtype=np.int64)
+        for i, row in enumerate(rows):
+            index[i, : len(row)] = row
+        return Hidden(self._gather(index, fresh), lengths)
+
+    def _locate(self, keys: dict[Key, None]) -> tuple[dict[Key, int], torch.Tensor | None]:
+        """Rows of pieces: kept ones as they are, fresh ones counted down from -2."""
+        starts = {key: self.store.start(key) if self.store else -1 for key in keys}
+        missing = [key for key, start in starts.items() if start < 0]
+        if not missing:
+            return starts, None
+        offset = 0
+        for key in missing:
+            starts[key] = -2 - offset
+            offset += len(key[1])
+        return starts, self.read_pieces(missing)
+
+    @staticmethod
+    def _rows(keys: list[Key], starts: dict[Key, int]) -> npt.NDArray[np.int64]:
+        parts = []
+        for key in keys:
+            start, span = starts[key], np.arange(len(key[1]), dtype=np.int64)
+            parts.append(start + span if start >= 0 else start - span)
+        return np.concatenate(parts)
+
+    def _gather(self, index: npt.NDArray[np.int64], fresh: torch.Tensor | None) -> torch.Tensor:
+        kept, new = index >= 0, index <= -2
+        dtype = next(self.lm.parameters()).dtype
+        width = int(self.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        states = torch.zeros((*index.shape, width), dtype=dtype, device=self.device)
+        if kept.any() and self.store is not None:
+            rows = self.store.take(index[kept]).to(self.device, dtype)
+            states[torch.from_numpy(kept).to(self.device)] = rows
+        if fresh is not None:
+            rows = fresh[torch.from_numpy(-2 - index[new]).to(self.device)]
+            states[torch.from_numpy(new).to(self.device)] = rows.to(dtype)
+        return states  # (N, L, D)
+
+    @torch.no_grad()
+    def read_pieces(self, keys: list[Key]) -> torch.Tensor:
+        """Frozen layers over pieces, in groups of like length.
+
+        Args:
+            keys: Pieces to read.
+
+        Returns:
+            (sum of lengths, D) their states one after the other, in the order given.
+        """
+        lengths = np.array([len(tokens) for _, tokens in keys], dtype=np.int64)
+        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        out: torch.Tensor | None = None
+        for group in chunks_by_length(lengths + 1, READ_TOKENS):
+            states = self._read_group([keys[i] for i in group])
+            if out is None:
+                out = states.new_empty((int(lengths.sum()), states.shape[-1]))
+            for row, i in enumerate(group.tolist()):
+                skip = int(keys[i][0])
+                out[starts[i] : starts[i] + lengths[i]] = states[row, skip : skip + lengths[i]]
+        assert out is not None
+        return out
+
+    def _read_group(self, keys: Iterable[Key]) -> torch.Tensor:
+        """(n, L + 1, D) states of pieces with their sink tokens."""
+        texts: list[Sequence] = [((self.sink, *t) if sink else t,) for sink, t in keys]
+        ids, _ = pad(texts, self.fill)
+        tensor = torch.from_numpy(ids).to(self.device)
+        with load.adapter_off(self.lm):
+            return load.run_lower(self.lm, tensor, None, self.freeze_layers)

@@ -1,0 +1,183 @@
+"""Saves and opens a KnowledgeModel: adapter, heads, `accord.json` and a model card."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from accord.errors import ModelError
+from accord.model import load
+from accord.model.embedded import file_sha256
+from accord.model.knowledge_model import KnowledgeModel
+from accord.model.load import ModelConfig
+from accord.text.render import TextConfig
+
+FORMAT = 1
+HEADER, WEIGHTS = "accord.json", "trained.safetensors"
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters that train, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def put_weights(model: nn.Module, weights: Mapping[str, torch.Tensor], where: str) -> None:
+    """Copies trained weights into a model.
+
+    Raises:
+        ModelError: A name or shape does not fit; nothing was copied.
+    """
+    own = trainable(model)
+    if own.keys() != weights.keys() or any(own[k].shape != weights[k].shape for k in own):
+        raise ModelError(
+            f"{where}: the trained weights do not fit the model",
+            "it was saved with another model or other model.* settings",
+        )
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            own[name].copy_(tensor)
+
+
+def base_sha256(name: str) -> str:
+    """sha256 of a base model's weights, or an empty string where its files are not at hand."""
+    folder = Path(load.resolve(name))
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    return " ".join(file_sha256(path) for path in files)
+
+
+def save_pretrained(
+    model: KnowledgeModel, folder: Path, graph: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Path:
+    """Writes a model: to a temporary folder first, then renamed.
+
+    Args:
+        model: The model.
+        folder: Where to; what is there is replaced.
+        graph: Name, hash and lineage of the graph it was trained on.
+        facts: Recipe, steps and figures for the model card.
+
+    Returns:
+        The folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        weights = {k: p.detach().cpu().contiguous() for k, p in trainable(model).items()}
+        save_file(weights, work / WEIGHTS)
+        if hasattr(model.lm, "peft_config"):
+            model.lm.save_pretrained(str(work), safe_serialization=True)  # type: ignore[operator]
+        header = {
+            "format": FORMAT,
+            "model": dataclasses.asdict(model.config),
+            "text": dataclasses.asdict(model.text),
+            "pooling": "last",
+            "base_sha256": base_sha256(model.config.name),
+            "graph": dict(graph),
+            "facts": dict(facts),
+        }
+        (work / HEADER).write_text(json.dumps(header, indent=2, ensure_ascii=False))
+        (work / "README.md").write_text(model_card(header))
+        if folder.exists():
+            shutil.rmtree(folder)
+        work.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def model_folder(run: str | Path) -> Path | None:
+    """The saved model inside a run folder, or the folder itself; None where there is none."""
+    for folder in (Path(run) / "model", Path(run)):
+        if (folder / HEADER).is_file():
+            return folder
+    return None
+
+
+def load_model(name: str | Path, device: str | None = None) -> KnowledgeModel:
+    """Opens a run or a base model.
+
+    Args:
+        name: A run folder, a saved model's folder, a Hub name or an embedded model's name.
+        device: "cpu", "cuda", ...; None picks one.
+
+    Returns:
+        The model, in eval mode.
+
+    Raises:
+        ModelError: Not found, half-written, or its base model's weights are not the same.
+    """
+    folder = model_folder(name)
+    if folder is None:
+        if (Path(name) / "config.toml").is_file():
+            raise ModelError(
+                f"run {str(name)!r} holds no finished model",
+                f"it was stopped before its end: go on with `accord train --out {name} --resume`",
+            )
+        return KnowledgeModel.create(ModelConfig(str(name), adapter="none"), device=device)
+    header = read_header(folder)
+    model = KnowledgeModel.create(
+        ModelConfig(**header["model"]), TextConfig(**header["text"]), device
+    )
+    expected = header["base_sha256"]
+    if expected and base_sha256(model.config.name) != expected:
+        raise ModelError(
+            f"{folder}: the weights of {model.config.name!r} are not those it was trained on",
+            "fetch the base model again, or train anew",
+        )
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / WEIGHTS}: {error}", "the file is missing or cut") from error
+    put_weights(model, weights, str(folder))
+    return model.eval()
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """A saved model's `accord.json`.
+
+    Raises:
+        ModelError: Unreadable, or of another format.
+    """
+    try:
+        header: dict[str, Any] = json.loads((folder / HEADER).read_text())
+    except ValueError as error:
+        raise ModelError(f"{folder / HEADER}: {error}", "the file is cut; train anew") from error
+    if header.get("format") != FORMAT:
+        raise ModelError(
+            f"{folder}: format {header.get('format')!r}, this version reads {FORMAT}",
+            "open it with the version that wrote it",
+        )
+    return header
+
+
+def model_card(header: Mapping[str, Any]) -> str:
+    """A short README for a saved model, in the Hub's form."""
+    model, graph, facts = header["model"], header["graph"], header["facts"]
+    lines = [
+        "---",
+        f"base_model: {model['name']}",
+        "library_name: accord",
+        "tags: [knowledge-graph, link-prediction]",
+        "---",
+        f"# {model['name']} aligned with {graph.get('name', 'a graph')}",
+        "",
+        "Trained with Accord. Open it with `accord.load_model(FOLDER)`; the folder is also a PEFT",
+        "adapter. It holds trained weights only, not the base model.",
+        "",
+        f"- graph: {graph.get('name')} ({str(graph.get('hash'))[:16]})",
+        f"- what is trained: {model['adapter']}, layers from {model['freeze_layers']} up",
+        *(f"- {key}: {value}" for key, value in facts.items()),
+        "",
+        "It ranks and writes what the graph and the base model suggest; check before relying on it.",
+        "",
+    ]
+    return "\n".join(lines)

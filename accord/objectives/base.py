@@ -1,0 +1,156 @@
+"""What objectives ask of a training step, and what they give back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from accord.text.examples import Sequence, length
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Asks for the embeddings of sequences, read at their last token: (N, P) unit vectors."""
+
+    sequences: list[Sequence]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Places in sequences whose hidden state predicts the next token."""
+
+    rows: Int64
+    """(M,) which sequence."""
+    positions: Int64
+    """(M,) which token of it."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Asks for the base model's most probable next tokens, without gradient."""
+
+    sequences: list[Sequence]
+    points: Points
+    top_k: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """Asks for log-probabilities of tokens: (M, k), nats."""
+
+    sequences: list[Sequence]
+    points: Points
+    targets: torch.Tensor | str
+    """(M, k) token ids, or the name of this objective's Teacher request that gives them."""
+
+
+class TeacherOutput(NamedTuple):
+    """The base model's distribution at some points, cut to its most probable tokens."""
+
+    tokens: torch.Tensor
+    """(M, k) int64."""
+    logprobs: torch.Tensor
+    """(M, k) float32."""
+
+
+Request = Encode | Score | Teacher
+Requests = Mapping[str, Request]
+Outputs = Mapping[str, Any]
+"""Per request name: (N, P) for Encode, (M, k) for Score, TeacherOutput for Teacher."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss and what it is made of."""
+
+    value: torch.Tensor
+    """Scalar with gradient."""
+    parts: dict[str, float] = field(default_factory=dict)
+    """Figures for the log."""
+
+
+class Objective(Protocol):
+    """One thing to train for. `batch` is a pure function of the step; `loss` of its arguments."""
+
+    name: str
+    parameters: nn.ParameterDict
+    """Trained parameters of the objective itself, such as a temperature."""
+
+    def batch(self, step: int) -> Any:
+        """The examples of a step."""
+        ...
+
+    def requests(self, batch: Any) -> Requests:
+        """What must be read for a batch."""
+        ...
+
+    def loss(self, outputs: Outputs, batch: Any) -> Loss:
+        """The loss from what was read."""
+        ...
+
+    def observe(self, outputs: Outputs, batch: Any) -> None:
+        """Told what was read once the step is done; for memories such as a queue."""
+        ...
+
+    def sequences(self) -> Iterable[Sequence]:
+        """Every sequence that steps may ask for, for the cache of frozen layers."""
+        ...
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Memory that a checkpoint must hold."""
+        ...
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Takes memory back from a checkpoint."""
+        ...
+
+
+class Stateless:
+    """The parts of an objective that has no memory and no parameters."""
+
+    def __init__(self) -> None:
+        self.parameters = nn.ParameterDict()
+
+    def observe(self, outputs: Outputs, batch: Any) -> None:
+        """Nothing to remember."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Nothing to keep."""
+        return {}
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Nothing to take back."""
+
+
+def points_after(sequences: list[Sequence], prefix_lengths: list[int]) -> tuple[Points, Int64]:
+    """Points that predict every token after a prefix.
+
+    Args:
+        sequences: N sequences.
+        prefix_lengths: Tokens of each that are given, at least 1.
+
+    Returns:
+        The points, and (M,) the token ids to predict there.
+    """
+    rows, positions, targets = [], [], []
+    for i, (sequence, start) in enumerate(zip(sequences, prefix_lengths, strict=True)):
+        flat = [token for segment in sequence for token in segment]
+        rows += [i] * (len(flat) - start)
+        positions += range(start - 1, len(flat) - 1)
+        targets += flat[start:]
+    points = Points(np.array(rows, dtype=np.int64), np.array(positions, dtype=np.int64))
+    return points, np.array(targets, dtype=np.int64)
+
+
+def last_points(sequences: list[Sequence]) -> Points:
+    """The last token of every sequence."""
+    ends = np.array([length(sequence) - 1 for sequence in sequences], dtype=np.int64)
+    return Points(np.arange(len(sequences), dtype=np.int64), ends)

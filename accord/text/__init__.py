@@ -1,0 +1,1 @@
+"""Graph to text and text to tokens."""

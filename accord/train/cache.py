@@ -1,0 +1,127 @@
+"""Hidden states of frozen layers, computed once and kept in a memory-mapped file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from accord.errors import ConfigError, DataError
+from accord.model.reading import Key, Reader
+from accord.progress import track
+from accord.text.collate import chunks_by_length
+from accord.text.examples import Sequence
+
+FILL_BLOCK = 65_536
+GIGABYTE = 1e9
+
+
+class HiddenCache:
+    """Rows of hidden states by piece of text.
+
+    Args:
+        rows: (T, D) float32 or float16, memory-mapped.
+        starts: First row of every piece.
+    """
+
+    def __init__(self, rows: npt.NDArray[np.generic], starts: dict[Key, int]) -> None:
+        self.rows = rows
+        self.starts = starts
+
+    def start(self, key: Key) -> int:
+        """First row of a piece, or -1."""
+        return self.starts.get(key, -1)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """(n, D) rows, as stored."""
+        return torch.from_numpy(np.asarray(self.rows[rows]))
+
+
+def plan_pieces(reader: Reader, sequences: Iterable[Sequence]) -> list[Key]:
+    """Every distinct piece that the frozen layers read for some sequences, in first-seen order."""
+    return list(dict.fromkeys(key for s in sequences for key in reader.pieces(s)))
+
+
+def build_cache(
+    reader: Reader, pieces: list[Key], folder: Path, cache_gb: float, identity: str
+) -> HiddenCache:
+    """Reads all pieces through the frozen layers, or opens what an earlier run kept.
+
+    The order and grouping depend on the pieces alone, so a rebuilt cache is bit-identical.
+
+    Args:
+        reader: Reads pieces.
+        pieces: Distinct pieces.
+        folder: Where the cache lies.
+        cache_gb: Hard cap on its size, in 10^9 bytes.
+        identity: Says which model and layers the states are of.
+
+    Returns:
+        The cache; float32 where that fits the cap, else float16.
+
+    Raises:
+        ConfigError: Not even float16 fits.
+    """
+    lengths = np.array([len(tokens) for _, tokens in pieces], dtype=np.int64)
+    width = int(reader.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    dtype = _fitting_dtype(int(lengths.sum()) * width, cache_gb)
+    starts = dict(zip(pieces, (np.cumsum(lengths) - lengths).tolist(), strict=True))
+    mark = _fingerprint(pieces, identity, dtype)
+    path, record = folder / "hidden.npy", folder / "hidden.json"
+    if not (record.is_file() and json.loads(record.read_text()).get("mark") == mark):
+        folder.mkdir(parents=True, exist_ok=True)
+        record.unlink(missing_ok=True)
+        _fill(reader, pieces, lengths, path, (int(lengths.sum()), width), dtype)
+        record.write_text(json.dumps({"mark": mark, "tokens": int(lengths.sum())}))
+    return HiddenCache(np.load(path, mmap_mode="r"), starts)
+
+
+def _fitting_dtype(values: int, cache_gb: float) -> np.dtype[np.generic]:
+    for name in ("float32", "float16"):
+        dtype: np.dtype[np.generic] = np.dtype(name)
+        if values * dtype.itemsize <= cache_gb * GIGABYTE:
+            return dtype
+    raise ConfigError(
+        f"the cache of frozen layers needs {values * 2 / GIGABYTE:.1f} GB, cache_gb is {cache_gb}",
+        "raise cache_gb, set cache_gb=0 to read without a cache, shorten text.entity_tokens, or "
+        "set model.reading=segments",
+    )
+
+
+def _fingerprint(pieces: list[Key], identity: str, dtype: np.dtype[np.generic]) -> str:
+    digest = hashlib.sha256(f"{identity} {dtype} {len(pieces)}".encode())
+    for sink, tokens in pieces:
+        digest.update(bytes([sink]) + np.array(tokens, dtype=np.int32).tobytes() + b"|")
+    return digest.hexdigest()
+
+
+def _fill(
+    reader: Reader,
+    pieces: list[Key],
+    lengths: npt.NDArray[np.int64],
+    path: Path,
+    shape: tuple[int, int],
+    dtype: np.dtype[np.generic],
+) -> None:
+    starts = np.cumsum(lengths) - lengths
+    try:
+        rows = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        with track("reading frozen layers", shape[0], "tokens") as advance:
+            for group in chunks_by_length(lengths, FILL_BLOCK):
+                states = reader.read_pieces([pieces[i] for i in group]).float().cpu().numpy()
+                if not np.isfinite(states).all() or np.abs(states).max() > np.finfo(dtype).max:
+                    raise DataError("the frozen layers gave NaN or values beyond float16", path)
+                at = np.cumsum(lengths[group]) - lengths[group]
+                for i, offset in zip(group.tolist(), at.tolist(), strict=True):
+                    rows[starts[i] : starts[i] + lengths[i]] = states[offset : offset + lengths[i]]
+                advance(int(lengths[group].sum()))
+        rows.flush()
+    except OSError as error:
+        raise DataError(
+            f"cannot write the cache ({error})", path, hint="free disk space"
+        ) from error

@@ -1,0 +1,187 @@
+"""A run folder: what was run, what came out, and checkpoints to go on from."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from accord.errors import ConfigError, DataError
+from accord.graph.graph import KnowledgeGraph
+
+KEEP = 2
+
+
+class RunFolder:
+    """Files of one run; every file is written to a temporary name and renamed.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.metrics = self.path / "metrics.jsonl"
+
+    def start(self, config: str, environment: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
+        """Writes what the run is before its first step.
+
+        Raises:
+            ConfigError: The folder holds another run.
+        """
+        if (self.path / "config.toml").exists():
+            raise ConfigError(
+                f"{self.path} already holds a run",
+                "go on with --resume, or choose another --out",
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.write("config.toml", config)
+        self.write_json("env.json", environment)
+        self.write_json("graph.json", graph)
+
+    def write(self, name: str, text: str) -> None:
+        """Writes one text file atomically."""
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _disk_errors(target):
+            with tempfile.NamedTemporaryFile(
+                "w", dir=target.parent, prefix=f".{target.name}.", delete=False, encoding="utf-8"
+            ) as file:
+                file.write(text)
+            os.replace(file.name, target)
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Writes one JSON file atomically."""
+        self.write(name, json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Reads one JSON file.
+
+        Raises:
+            DataError: Missing or cut.
+        """
+        try:
+            value: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"not a whole run ({error})", self.path / name, hint="is this a run folder?"
+            ) from error
+        return value
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Adds one line to metrics.jsonl."""
+        with _disk_errors(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a cut last line is left out."""
+        if not self.metrics.is_file():
+            return []
+        found = []
+        for text in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(text))
+            except ValueError:
+                continue
+        return found
+
+    def save_checkpoint(
+        self, step: int, tensors: Mapping[str, Mapping[str, torch.Tensor]], state: Mapping[str, Any]
+    ) -> None:
+        """Writes a checkpoint whole or not at all; the last two are kept.
+
+        Raises:
+            DataError: The disk is full; the checkpoint before stays.
+        """
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".writing-", dir=self.checkpoints))
+        try:
+            with _disk_errors(self.checkpoints):
+                for name, group in tensors.items():
+                    whole = {k: v.detach().cpu().contiguous() for k, v in group.items()}
+                    save_file(whole, work / f"{name}.safetensors")
+                (work / "state.json").write_text(json.dumps({"step": step, **state}))
+                target = self.checkpoints / f"step-{step:08d}"
+                if target.exists():
+                    shutil.rmtree(target)
+                work.rename(target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        for old in self._all()[:-KEEP]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _all(self) -> list[Path]:
+        return sorted(p for p in self.checkpoints.glob("step-*") if (p / "state.json").is_file())
+
+    def load_checkpoint(self) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]] | None:
+        """The newest whole checkpoint, or None; unfinished ones are removed."""
+        for unfinished in self.checkpoints.glob(".writing-*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        found = self._all()
+        if not found:
+            return None
+        tensors = {path.stem: load_file(path) for path in found[-1].glob("*.safetensors")}
+        return tensors, json.loads((found[-1] / "state.json").read_text())
+
+    def cut_log(self, step: int) -> None:
+        """Drops lines of steps after a checkpoint, which will be run again."""
+        kept = [line for line in self.lines() if line.get("step", 0) <= step]
+        self.write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+
+
+class _disk_errors:
+    """Turns a full disk or a forbidden folder into an error that says so."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(
+        self, kind: Callable[..., Any] | None, error: BaseException | None, _: Any
+    ) -> None:
+        text = str(error)
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        if full or "No space left" in text:
+            raise DataError(
+                "no space left on the disk; the checkpoint before is kept",
+                self.path,
+                hint="free some space, then go on with --resume",
+            ) from error
+        if isinstance(error, OSError):
+            raise DataError(f"cannot write ({text})", self.path) from error
+
+
+def graph_record(graph: KnowledgeGraph, spec: str) -> dict[str, Any]:
+    """What a run notes about its graph."""
+    return {
+        "spec": spec,
+        "name": graph.name,
+        "hash": graph.hash,
+        "ancestors": list(graph.lineage.ancestors),
+        "entities": graph.num_entities,
+        "relations": graph.num_relations,
+        "triples": graph.num_triples,
+        "meta": dict(graph.meta),
+    }
+
+
+def run_graph(run: str | Path) -> str:
+    """The GRAPH that a run was trained on, as it was given.
+
+    Raises:
+        ConfigError: Not a run folder.
+    """
+    if not (Path(run) / "graph.json").is_file():
+        raise ConfigError(f"{str(run)!r} names no graph of its own", "say which with --graph")
+    return str(RunFolder(run).read_json("graph.json")["spec"])

@@ -1,0 +1,86 @@
+"""A recipe: weights over objectives, and everything else a run needs to be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from accord.errors import ConfigError
+from accord.model.load import ModelConfig
+from accord.objectives.completion import CompletionConfig
+from accord.objectives.contrastive import ContrastiveConfig
+from accord.objectives.language import LanguageConfig
+from accord.text.render import TextConfig
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Settings of the loop."""
+
+    steps: int = 600
+    """Optimizer steps."""
+    learning_rate: float = 2e-3
+    """Highest learning rate of AdamW."""
+    weight_decay: float = 0.01
+    """Of the adapter and heads."""
+    warmup: float = 0.05
+    """Share of the steps in which the learning rate rises."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls."""
+    accumulation: int = 1
+    """Batches whose gradients are added for one optimizer step."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 is off."""
+    chunk_tokens: int = 4096
+    """Padded tokens read at once."""
+    keep_tokens: int = 32768
+    """Padded tokens whose activations may be kept; larger steps are read twice."""
+    cache_gb: float = 8.0
+    """Hard cap on the cache of frozen layers, in 10^9 bytes; 0 reads without a cache."""
+    validate_every: int = 100
+    """Steps between validations; 0 is never."""
+    validate_queries: int = 500
+    """Valid triples of a validation at most, drawn once, seeded."""
+    patience: int = 0
+    """Validations without a better figure until the run stops; 0 is never."""
+    checkpoint_seconds: float = 60.0
+    """Seconds between checkpoints."""
+    log_every: int = 10
+    """Steps between lines of the log."""
+    trackers: tuple[str, ...] = ()
+    """Trackers of accelerate (tensorboard, trackio, wandb, mlflow); none by default."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.accumulation < 1 or self.log_every < 1:
+            raise ConfigError("loop.steps, loop.accumulation and loop.log_every must be 1 or more")
+        if self.learning_rate <= 0 or not 0 <= self.warmup <= 1:
+            raise ConfigError(
+                f"loop.learning_rate={self.learning_rate}, loop.warmup={self.warmup}",
+                "use a positive learning rate and a warmup between 0 and 1",
+            )
+        if min(self.chunk_tokens, self.keep_tokens) < 1 or self.cache_gb < 0:
+            raise ConfigError("loop.chunk_tokens and keep_tokens must be positive, cache_gb >= 0")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All settings of a run."""
+
+    seed: int = 0
+    """Of weights, order, negatives and dropout."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Which model, and what of it is trained."""
+    text: TextConfig = field(default_factory=TextConfig)
+    """How entities become text."""
+    contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
+    """Explicit alignment."""
+    completion: CompletionConfig = field(default_factory=CompletionConfig)
+    """Implicit alignment."""
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    """Stay near the base model."""
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    """The loop."""
+
+    def __post_init__(self) -> None:
+        if not (self.contrastive.weight or self.completion.weight or self.language.weight):
+            raise ConfigError("every objective's weight is 0", "give one of them a weight")

@@ -1,0 +1,141 @@
+"""From a recipe and a graph to a model, objectives and a cache, ready for the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from accord.errors import ConfigError, DataError
+from accord.graph.graph import KnowledgeGraph
+from accord.model.knowledge_model import KnowledgeModel
+from accord.model.saving import base_sha256
+from accord.objectives.base import Objective
+from accord.objectives.completion import Completion
+from accord.objectives.contrastive import Contrastive
+from accord.objectives.language import Language
+from accord.objectives.triples import TripleSource
+from accord.progress import say
+from accord.text.collate import tokens
+from accord.text.examples import Sequence
+from accord.train.cache import build_cache, plan_pieces
+from accord.train.recipe import Recipe
+
+Weighted = list[tuple[Objective, float]]
+
+
+def build_objectives(
+    recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph, texts: Iterable[Path] = ()
+) -> Weighted:
+    """The objectives whose weight is not 0.
+
+    Args:
+        recipe: The recipe.
+        model: The model that will be trained.
+        graph: The graph; only its train split is used.
+        texts: Files of plain text for the language objective; none lets the model write them.
+
+    Returns:
+        Objectives with their weights.
+    """
+    source, found = TripleSource(graph, recipe.seed), Weighted()
+    sequences = model.texts(graph)
+    sequences.prepare(range(graph.num_entities))
+    if recipe.contrastive.weight:
+        contrastive = Contrastive(source, sequences, recipe.contrastive)
+        found.append((contrastive, recipe.contrastive.weight))
+    if recipe.completion.weight:
+        size = (
+            recipe.contrastive.batch_size if recipe.contrastive.weight else recipe.completion.rows
+        )
+        completion = Completion(source, sequences, recipe.completion, size)
+        found.append((completion, recipe.completion.weight))
+    if recipe.language.weight:
+        plain = language_texts(recipe, model, list(texts))
+        found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
+    return found
+
+
+def language_texts(recipe: Recipe, model: KnowledgeModel, files: list[Path]) -> list[Sequence]:
+    """Token sequences to stay fluent in: windows of files, or the model's own continuations."""
+    config = recipe.language
+    if files:
+        return _windows(model, files, config.tokens, config.texts)
+    say(f"writing {config.texts} texts with the base model, to stay near its language")
+    return own_continuations(model, config.texts, config.tokens, recipe.seed)
+
+
+def _windows(model: KnowledgeModel, files: list[Path], size: int, count: int) -> list[Sequence]:
+    found: list[Sequence] = []
+    for path in files:
+        try:
+            ids = tokens(model.tokenizer, path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"cannot read text ({error})", path) from error
+        found += [(ids[i : i + size],) for i in range(0, len(ids) - 1, size)]
+    if not found:
+        raise ConfigError("the text files hold no text", "give files with at least two tokens")
+    stride = max(1, len(found) // count)
+    return found[::stride][:count]
+
+
+@torch.no_grad()
+def own_continuations(model: KnowledgeModel, count: int, size: int, seed: int) -> list[Sequence]:
+    """Texts that the model writes itself from nothing, sampled at temperature 1.
+
+    Args:
+        model: The model; its adapter is still at zero.
+        count: How many texts.
+        size: Tokens of each.
+        seed: Of the sampling.
+
+    Returns:
+        Sequences of one segment; end tokens and what follows them are cut off.
+    """
+    start = model.tokenizer.unk_token_id
+    start = model.tokenizer.eos_token_id if start is None else start
+    first = torch.full((count, 1), int(start), device=model.device)
+    torch.manual_seed(seed)
+    out = model.lm.generate(  # type: ignore[operator]
+        input_ids=first,
+        attention_mask=torch.ones_like(first),
+        max_new_tokens=size,
+        do_sample=True,
+        top_k=0,
+        pad_token_id=model.tokenizer.pad_token_id,
+    )
+    stop = {int(model.tokenizer.eos_token_id), int(model.tokenizer.pad_token_id)}
+    found: list[Sequence] = []
+    for row in out.tolist():
+        end = next((i for i, t in enumerate(row) if i and t in stop), len(row))
+        found.append((tuple(row[:end]),))
+    return found
+
+
+def attach_cache(
+    recipe: Recipe,
+    model: KnowledgeModel,
+    objectives: Weighted,
+    folder: Path,
+    also: Iterable[Sequence] = (),
+) -> int:
+    """Reads the frozen layers once for every text that training and validation ask for.
+
+    Args:
+        recipe: The recipe; nothing is done without frozen layers or with cache_gb=0.
+        model: The model; its reader gets the cache.
+        objectives: What will be asked for.
+        folder: Where the cache lies.
+        also: Further texts, such as those of validation.
+
+    Returns:
+        Tokens in the cache.
+    """
+    if not (recipe.model.freeze_layers and recipe.loop.cache_gb):
+        return 0
+    asked = (s for objective, _ in objectives for s in objective.sequences())
+    pieces = plan_pieces(model.reader, (s for group in (asked, also) for s in group))
+    identity = f"{base_sha256(recipe.model.name)} {recipe.model.freeze_layers}"
+    model.reader.store = build_cache(model.reader, pieces, folder, recipe.loop.cache_gb, identity)
+    return sum(len(key[1]) for key in pieces)

@@ -1,0 +1,287 @@
+"""One training step: gathers what objectives ask for, reads it once, and goes backward.
+
+Reading is chunked. The states at the places that objectives ask about are collected, the losses
+are computed on them, and their gradient is carried back chunk by chunk (gradient caching), so the
+number of negatives does not depend on memory. With several processes each reads its share of the
+chunks and every process computes the same losses on all states.
+
+Source: Gao et al. 2021 (arXiv 2101.06983) for gradient caching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from accord.errors import ModelError
+from accord.model import load
+from accord.model.knowledge_model import KnowledgeModel
+from accord.objectives.base import (
+    Encode,
+    Objective,
+    Points,
+    Request,
+    Score,
+    Teacher,
+    TeacherOutput,
+    last_points,
+)
+from accord.text.collate import chunks_by_length
+from accord.text.examples import Sequence, length
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which texts a step reads and where the asked-for states lie."""
+
+    texts: list[Sequence]
+    """Distinct texts; none is the beginning of another."""
+    rows: Int64
+    """(M,) the text of each place."""
+    positions: Int64
+    """(M,) the token of it."""
+    spans: dict[tuple[str, str], slice]
+    """Places of each (objective, request)."""
+
+
+def plan_reading(requests: Mapping[tuple[str, str], Request]) -> Plan:
+    """Merges equal texts, and texts that another one begins with.
+
+    A causal model's state at a token depends on what is before it only, so the embedding of a
+    query comes from the same reading as its completion.
+
+    Args:
+        requests: By objective and name; Teacher requests are not read here.
+
+    Returns:
+        The plan; places are in the order of the requests.
+    """
+    asked = {k: r for k, r in requests.items() if not isinstance(r, Teacher)}
+    host = _hosts([s for request in asked.values() for s in request.sequences])
+    texts = list(dict.fromkeys(host.values()))
+    number = {text: i for i, text in enumerate(texts)}
+    rows, positions, spans, start = [], [], {}, 0
+    for key, request in asked.items():
+        points = last_points(request.sequences) if isinstance(request, Encode) else request.points
+        local = np.array([number[host[s]] for s in request.sequences], dtype=np.int64)
+        rows.append(local[points.rows])
+        positions.append(points.positions)
+        spans[key] = slice(start, start + len(points.rows))
+        start += len(points.rows)
+    return Plan(texts, np.concatenate(rows), np.concatenate(positions), spans)
+
+
+def _hosts(sequences: list[Sequence]) -> dict[Sequence, Sequence]:
+    """For each distinct sequence the longest one asked for that begins with it."""
+    host: dict[Sequence, Sequence] = {}
+    for sequence in sorted(dict.fromkeys(sequences), key=len, reverse=True):
+        host.setdefault(sequence, sequence)
+        for cut in range(1, len(sequence)):
+            prefix = sequence[:cut]
+            if prefix not in host:
+                host[prefix] = host[sequence]
+    return {sequence: host[sequence] for sequence in sequences}
+
+
+class Step:
+    """Computes gradients of weighted objectives.
+
+    Args:
+        model: The model; its trainable parameters receive gradient.
+        objectives: With their weights.
+        chunk_tokens: Padded tokens read at once.
+        keep_tokens: Padded tokens whose activations are kept for the backward pass; a step with
+            more is read a second time, chunk by chunk.
+        seed: Of dropout.
+        process: This process's number and how many there are.
+    """
+
+    def __init__(
+        self,
+        model: KnowledgeModel,
+        objectives: Seq[tuple[Objective, float]],
+        chunk_tokens: int,
+        keep_tokens: int,
+        seed: int = 0,
+        process: tuple[int, int] = (0, 1),
+    ) -> None:
+        self.model = model
+        self.objectives = objectives
+        self.chunk_tokens = chunk_tokens
+        self.keep_tokens = keep_tokens
+        self.seed = seed
+        self.process = process
+        self._taught: dict[tuple[Sequence, int], TeacherOutput] = {}
+
+    def __call__(self, step: int, scale: float = 1.0, shares: bool = False) -> dict[str, float]:
+        """Adds the gradient of one batch to the parameters.
+
+        Args:
+            step: Which batch; what it holds is a pure function of this number.
+            scale: Multiplies the loss, for accumulation.
+            shares: Also measure each objective's share of the gradient.
+
+        Returns:
+            Loss, parts of it, and tokens read.
+
+        Raises:
+            ModelError: The loss is not finite; no gradient was added.
+        """
+        batches = {o.name: o.batch(step) for o, _ in self.objectives}
+        requests = {
+            (o.name, key): request
+            for o, _ in self.objectives
+            for key, request in o.requests(batches[o.name]).items()
+        }
+        plan = plan_reading(requests)
+        chunks = self._chunks(plan)
+        states, graphs = self._read(plan, chunks, step)
+        outputs = self._outputs(plan, requests, states)
+        log = self._backward(outputs, batches, states, scale, step, shares)
+        self._carry_back(plan, chunks, states, graphs, step)
+        for objective, _ in self.objectives:
+            objective.observe(outputs[objective.name], batches[objective.name])
+        log["tokens"] = float(sum(length(text) for text in plan.texts))
+        return log
+
+    def _chunks(self, plan: Plan) -> list[Int64]:
+        lengths = np.array([length(text) for text in plan.texts], dtype=np.int64)
+        return chunks_by_length(lengths, self.chunk_tokens)
+
+    def _mine(self, number: int) -> bool:
+        return number % self.process[1] == self.process[0]
+
+    def _read(
+        self, plan: Plan, chunks: list[Int64], step: int
+    ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """(M, D) states at all places, detached, and the chunks' own graphs where they are kept."""
+        lengths = [max(length(plan.texts[i]) for i in chunk) * len(chunk) for chunk in chunks]
+        mine = [i for i in range(len(chunks)) if self._mine(i)]
+        keep = sum(lengths[i] for i in mine) <= self.keep_tokens
+        graphs: dict[int, torch.Tensor] = {}
+        parts: list[tuple[Int64, torch.Tensor]] = []
+        with torch.set_grad_enabled(keep):
+            for number in mine:
+                places, hidden = self._read_chunk(plan, chunks[number], step, number)
+                parts.append((places, hidden.detach()))
+                if keep:
+                    graphs[number] = hidden
+        return self._gather(plan, parts), graphs
+
+    def _read_chunk(
+        self, plan: Plan, chunk: Int64, step: int, number: int
+    ) -> tuple[Int64, torch.Tensor]:
+        """Places that lie in a chunk, and (m, D) the states there."""
+        local = np.full(len(plan.texts), -1, dtype=np.int64)
+        local[chunk] = np.arange(len(chunk))
+        places = np.flatnonzero(local[plan.rows] >= 0)
+        torch.manual_seed(hash((self.seed, step, number)) & 0x7FFFFFFF)
+        hidden = self.model.reader.last_hidden([plan.texts[i] for i in chunk])
+        return places, hidden[local[plan.rows[places]], plan.positions[places]]
+
+    def _gather(self, plan: Plan, parts: list[tuple[Int64, torch.Tensor]]) -> torch.Tensor:
+        width = int(self.model.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        dtype = parts[0][1].dtype if parts else torch.float32
+        states = torch.zeros((len(plan.rows), width), dtype=dtype, device=self.model.device)
+        for places, hidden in parts:
+            states[torch.from_numpy(places).to(states.device)] = hidden
+        if self.process[1] > 1:
+            torch.distributed.all_reduce(states)
+        return states.requires_grad_()
+
+    def _outputs(
+        self, plan: Plan, requests: Mapping[tuple[str, str], Request], states: torch.Tensor
+    ) -> dict[str, dict[str, Any]]:
+        outputs: dict[str, dict[str, Any]] = {o.name: {} for o, _ in self.objectives}
+        for (name, key), request in requests.items():
+            if isinstance(request, Teacher):
+                outputs[name][key] = self._teach(request)
+        for (name, key), span in plan.spans.items():
+            request = requests[name, key]
+            if isinstance(request, Encode):
+                outputs[name][key] = self.model.pool(states[span])
+            elif isinstance(request, Score):
+                asked = request.targets
+                targets = outputs[name][asked].tokens if isinstance(asked, str) else asked
+                targets = targets.to(states.device)
+                outputs[name][key] = self.model.logprobs(states[span], targets)
+        return outputs
+
+    def _teach(self, request: Teacher) -> TeacherOutput:
+        """The base model's top tokens; each text is read once in a run."""
+        for sequence in request.sequences:
+            if (sequence, request.top_k) not in self._taught:
+                self._taught[sequence, request.top_k] = self._read_teacher(sequence, request.top_k)
+        known = [self._taught[s, request.top_k] for s in request.sequences]
+        places: Points = request.points
+        pairs = list(zip(places.rows.tolist(), places.positions.tolist(), strict=True))
+        tokens = torch.stack([known[row].tokens[position] for row, position in pairs])
+        logprobs = torch.stack([known[row].logprobs[position] for row, position in pairs])
+        return TeacherOutput(tokens.to(self.model.device), logprobs.to(self.model.device))
+
+    @torch.no_grad()
+    def _read_teacher(self, sequence: Sequence, top_k: int) -> TeacherOutput:
+        with load.adapter_off(self.model.lm):
+            hidden = self.model.reader.last_hidden([sequence])[0]
+        logits = load.output_weights(self.model.lm)(hidden).float()
+        top = torch.log_softmax(logits, dim=-1).topk(top_k, dim=-1)
+        return TeacherOutput(top.indices.cpu(), top.values.cpu())
+
+    def _backward(
+        self,
+        outputs: dict[str, dict[str, Any]],
+        batches: dict[str, Any],
+        states: torch.Tensor,
+        scale: float,
+        step: int,
+        shares: bool,
+    ) -> dict[str, float]:
+        log: dict[str, float] = {}
+        total = states.new_zeros((), dtype=torch.float32)
+        norms: dict[str, float] = {}
+        for objective, weight in self.objectives:
+            loss = objective.loss(outputs[objective.name], batches[objective.name])
+            if not torch.isfinite(loss.value):
+                raise ModelError(
+                    f"the {objective.name} loss is {float(loss.value.detach())} at step {step}",
+                    "the last good checkpoint is kept; lower the learning rate, or resume with "
+                    "another seed to see whether one batch is to blame",
+                )
+            log[f"{objective.name}/loss"] = float(loss.value.detach())
+            log |= {f"{objective.name}/{key}": value for key, value in loss.parts.items()}
+            if shares:
+                (grad,) = torch.autograd.grad(weight * loss.value, states, retain_graph=True)
+                norms[objective.name] = float(grad.norm())
+            total = total + weight * loss.value
+        (scale * total).backward()
+        for name, norm in norms.items():
+            log[f"{name}/share"] = norm / max(sum(norms.values()), 1e-12)
+        return {"loss": float(total.detach()), **log}
+
+    def _carry_back(
+        self,
+        plan: Plan,
+        chunks: list[Int64],
+        states: torch.Tensor,
+        graphs: dict[int, torch.Tensor],
+        step: int,
+    ) -> None:
+        assert states.grad is not None
+        for number, chunk in enumerate(chunks):
+            if not self._mine(number):
+                continue
+            if number in graphs:
+                local = np.isin(plan.rows, chunk)
+                hidden, places = graphs.pop(number), np.flatnonzero(local)
+            else:
+                places, hidden = self._read_chunk(plan, chunk, step, number)
+            if hidden.requires_grad:
+                hidden.backward(states.grad[torch.from_numpy(places).to(states.device)])
