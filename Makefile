@@ -3,6 +3,7 @@
 # make check     lint, format, types, import directions (what CI and pre-commit run)
 # make test      the fast set, then the set on the embedded model and real data
 # make bench     the side-by-side measurements of benchmarks/
+# make docs      the pages of docs/ that are made from the code
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ MODEL := smollm2-135m-q4
 OMP_NUM_THREADS ?= 2
 export OMP_NUM_THREADS
 
-.PHONY: install demo test check bench clean
+.PHONY: install demo test check bench docs clean
 
 install: $(MODEL_STAMP)
 
@@ -41,6 +42,9 @@ test: install
 
 bench: install
 	scripts/bench
+
+docs: $(STAMP)
+	$(BIN)/python scripts/generate_cli_docs.py
 
 clean:
 	rm -rf $(VENV) demo-out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
