@@ -140,7 +140,7 @@ class GraphBuilder:
             (
                 entity,
                 self.properties.number(prop),
-                self.datatypes.number(LANG_STRING if language else datatype),
+                self.datatypes.number(LANG_STRING if language else datatype or XSD_STRING),
                 self.languages.number(language) if language else -1,
             )
         )
@@ -166,11 +166,14 @@ class GraphBuilder:
         if not len(triples) and not self.attribute_rows:
             raise GraphError(f"graph {self.name!r} is empty: no triple and no attribute was read")
         content = self._content(triples, split)
+        index: dict[str, Any] = {
+            **_orders(content),
+            **adjacency(triples, len(self.entities.index)),
+        }
         return KnowledgeGraph(
             name=self.name,
             **content,
-            **_orders(content),
-            **adjacency(triples, len(self.entities.index)),
+            **index,
             lineage=self._lineage(patches),
             hash=content_hash(content),
             meta={**self.meta, **(meta or {}), "duplicates": dropped},

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import csv
-import errno
-import gzip
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from accord.errors import AccordError, DataError, nearest
+from accord.errors import DataError, nearest
 from accord.graph import iris
 from accord.graph.graph import SPLITS, KnowledgeGraph
 from accord.graph.labels import DESCRIPTION, NAME, ImportOptions
 from accord.graph.reading import suffix_of
+from accord.graph.writing import new_folder, write_file
 from accord.progress import say
 
 if TYPE_CHECKING:
@@ -90,75 +85,6 @@ def _warn_splits(graph: KnowledgeGraph, target: Path) -> None:
             f"{target}: this format has no splits, so {held_out:,} valid and test triples are "
             "written among the others; .nq, .trig, .jsonld or a folder keeps them apart"
         )
-
-
-@contextmanager
-def write_file(target: Path) -> Iterator[IO[bytes]]:
-    """A file to write bytes to, compressed for `.gz`; it appears only when complete.
-
-    Raises:
-        DataError: No space left; what was at `target` is untouched.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with disk(target), work.open("wb") as raw:
-            if target.suffix.lower() == ".gz":
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as stream:
-                    yield stream
-            else:
-                yield raw
-        work.replace(target)
-    finally:
-        work.unlink(missing_ok=True)
-
-
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target` that takes its place when all is written.
-
-    Raises:
-        DataError: No space left; the old folder is untouched and the temporary one removed.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    old = work / "old"
-    try:
-        with disk(target):
-            (work / "new").mkdir()
-            yield work / "new"
-        if target.exists():
-            target.rename(old)
-        try:
-            (work / "new").rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-@contextmanager
-def disk(target: Path) -> Iterator[None]:
-    """Turns 'no space' and 'not allowed' into errors that say where.
-
-    Raises:
-        DataError: The disk is full or may not be written.
-    """
-    try:
-        yield
-    except AccordError:
-        raise
-    except OSError as error:
-        text = str(error)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text
-        if not full and not isinstance(error, PermissionError):
-            raise
-        what = "no space left on the disk" if full else "may not be written (permission denied)"
-        raise DataError(
-            what, target, hint="free some space or choose another place; nothing was changed"
-        ) from error
 
 
 def _write_triples(graph: KnowledgeGraph, stream: IO[bytes], suffix: str) -> None:
@@ -317,12 +243,13 @@ def _entity_texts(graph: KnowledgeGraph, shared: set[int]) -> Iterator[tuple[int
     for idx, (name, description) in enumerate(names):
         if name:
             yield idx, iris.LABEL, name
-            if idx in rivals[NAME]:
-                yield idx, iris.CHOSEN_NAME, name
         if description:
             yield idx, iris.COMMENT, description
-            if idx in rivals[DESCRIPTION]:
-                yield idx, iris.CHOSEN_DESCRIPTION, description
+        # Also where it is empty: then none of the rivals is the entity's own.
+        if idx in rivals[NAME]:
+            yield idx, iris.CHOSEN_NAME, name
+        if idx in rivals[DESCRIPTION]:
+            yield idx, iris.CHOSEN_DESCRIPTION, description
         for alias in graph.aliases_of(idx):
             yield idx, iris.ALIAS, alias
         if idx in shared or idx in lone:

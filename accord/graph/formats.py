@@ -12,11 +12,12 @@ import numpy as np
 
 from accord.errors import DataError, nearest
 from accord.graph.builder import GraphBuilder
-from accord.graph.export import TABLES, export_graph, graph_quads, new_folder
+from accord.graph.export import TABLES, export_graph, graph_quads
 from accord.graph.formats_table import read_folder, read_triples
 from accord.graph.graph import SPLITS, KnowledgeGraph
 from accord.graph.labels import ImportOptions
 from accord.graph.reading import open_source, stem_of, suffix_of
+from accord.graph.writing import new_folder
 from accord.progress import say
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _from_quads(
     reader = QuadReader(options)
     _read_through(reader, quads, store)
     builder = reader.finish(options.name or source)
-    return _finished(builder, {"source": source})
+    return _finished(builder, {"source": source, "reading": _reading(options)})
 
 
 def _read_rdf(path: Path, store: Path | None, options: ImportOptions) -> KnowledgeGraph:
@@ -176,7 +177,16 @@ def _read_rdf(path: Path, store: Path | None, options: ImportOptions) -> Knowled
         _read_beside(reader, path, store)
     else:
         _read_through(reader, rdf.rdf_quads(path), store)
-    return _finished(reader.finish(options.name or stem_of(path)), {"source": path.name})
+    builder = reader.finish(options.name or stem_of(path))
+    return _finished(builder, {"source": path.name, "reading": _reading(options)})
+
+
+def _reading(options: ImportOptions) -> dict[str, object]:
+    """What differs from the default and a later snapshot of the same record must read alike."""
+    usual = ImportOptions()
+    keys = ("language", "labels", "descriptions", "aliases")
+    chosen = {k: getattr(options, k) for k in keys if getattr(options, k) != getattr(usual, k)}
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in chosen.items()}
 
 
 def _read_through(reader: QuadReader, quads: Iterable[Quad], store: Path | None) -> None:

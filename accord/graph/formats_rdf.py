@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from array import array
 from collections import deque
@@ -98,7 +99,7 @@ class QuadReader:
                     continue
             split = 0
             if type(graph) is not DefaultGraph:
-                graph = self._name(graph)
+                graph = graph if type(graph) is NamedNode else self._blank(graph)
                 split = split_of.get(graph.value, 0)
             elif keep:
                 graph = TRAIN
@@ -124,12 +125,14 @@ class QuadReader:
     def _name(self, term: object) -> NamedNode | Literal | None:
         """A term with blank nodes named; None for a statement about a statement."""
         if isinstance(term, BlankNode):
-            known = self.blanks.get(term.value)
-            if known is None:
-                known = NamedNode(f"{self.blank}{len(self.blanks) + 1}")
-                self.blanks[term.value] = known
-            return known
+            return self._blank(term)
         return term if isinstance(term, NamedNode | Literal) else None
+
+    def _blank(self, term: BlankNode) -> NamedNode:
+        known = self.blanks.get(term.value)
+        if known is None:
+            known = self.blanks[term.value] = NamedNode(f"{self.blank}{len(self.blanks) + 1}")
+        return known
 
     def finish(self, name: str, parent: KnowledgeGraph | None = None) -> GraphBuilder:
         """Decides what is an entity, a relation, a text or an attribute.
@@ -232,7 +235,7 @@ class _Assembly:
     def _consider(self, row: int) -> None:
         node, prop, _, language = (int(x) for x in self.rows[row])
         kind, place = self.kinds[self.properties[prop]]
-        if kind not in (NAME, DESCRIPTION) or not self.reader.values[row]:
+        if kind not in (NAME, DESCRIPTION) or not (self.reader.values[row] or place < 0):
             return
         preferred = self.reader.options.language_rank(self.languages[language])
         rank = (-1 if place < 0 else preferred, place)
@@ -256,22 +259,27 @@ class _Assembly:
         best = self.chosen.get((node, kind))
         if best is not None and self.reader.values[best[1]] == text:
             self.kept[row] = False
-        elif kind != DESCRIPTION and text and self.number[node] >= 0:
-            if self.reader.options.language_rank(self.languages[language]) < 2:
-                self.kept[row] = False
-                self.builder.entity(from_iri(self.iris[node]), aliases=[text])
+            return
+        near = self.reader.options.language_rank(self.languages[language]) < 2
+        if near and kind != DESCRIPTION and text and self.number[node] >= 0:
+            self.kept[row] = False
+            self.builder.entity(from_iri(self.iris[node]), aliases=[text])
 
     def _attributes(self) -> None:
-        node = self.rows[:, 0]
-        self.lost = int((self.kept & (self.number[node] < 0)).sum())
-        rows = np.flatnonzero(self.kept & (self.number[node] >= 0)) if len(node) else []
-        for row in np.asarray(rows, dtype=np.int64).tolist():
-            node_, prop, datatype, language = self.rows[row].tolist()
+        """What is left: literals of entities; those of mere relations stay in the store only."""
+        owned = self.number[self.rows[:, 0]] >= 0
+        self.lost = int((self.kept & ~owned).sum())
+        properties = [from_iri(prop) for prop in self.properties]
+        datatypes = [from_iri(datatype) for datatype in self.datatypes]
+        rows = np.flatnonzero(self.kept & owned)
+        entities = self.number[self.rows[rows, 0]].tolist()
+        columns = (rows.tolist(), entities, *self.rows[rows, 1:].T.tolist())
+        for row, entity, prop, datatype, language in zip(*columns, strict=True):
             self.builder.attribute_of(
-                int(self.number[node_]),
-                from_iri(self.properties[prop]),
+                entity,
+                properties[prop],
                 self.reader.values[row],
-                self.datatypes[datatype],
+                datatypes[datatype],
                 self.languages[language],
             )
 
@@ -280,7 +288,8 @@ class _Assembly:
             "statements about statements": self.reader.nested,
             "literals of relations": self.lost,
         }
-        self.builder.meta["left_out"] = {what: n for what, n in left_out.items() if n}
+        if any(left_out.values()):
+            self.builder.meta["left_out"] = {what: n for what, n in left_out.items() if n}
         if self.reader.blanks:
             self.builder.meta["blank_nodes"] = len(self.reader.blanks)
 
@@ -331,9 +340,7 @@ def may_hold_blank_nodes(path: Path) -> bool:
 
 
 def blank_prefix(path: Path) -> str:
-    """Eight hex digits from a file's beginning and a dash: names its blank nodes, wherever it lies."""
-    import hashlib
-
+    """Eight hex digits from a file's beginning and a dash: names its blank nodes."""
     with open_source(path) as stream:
         return hashlib.sha256(stream.read(2**16)).hexdigest()[:8] + "-"
 

@@ -291,9 +291,7 @@ def _again(first: Row, rows: Iterator[Row]) -> Iterator[Row]:
     yield from rows
 
 
-def _by_meaning(
-    columns: list[Column], number: int, cells: list[str], path: Path
-) -> dict[str, str]:
+def _by_meaning(columns: list[Column], number: int, cells: list[str], path: Path) -> dict[str, str]:
     if len(cells) > len(columns):
         raise DataError(
             f"expected at most {len(columns)} columns, found {len(cells)}",
@@ -352,6 +350,12 @@ def read_folder(builder: GraphBuilder, folder: Path) -> dict[str, Any]:
     seen: dict[str, str] = {}
     splits = {stem: path for stem, path in files.items() if stem in SPLIT_STEMS}
     edges, nodes = ({}, {}) if splits else _node_and_edge_files(files)
+    if not splits and not edges:
+        raise DataError(
+            "no table of triples is here",
+            folder,
+            hint="name it train.tsv, or give a CSV the columns head,relation,tail",
+        )
     if "entities" in files:
         read_entities(builder, files["entities"], escaped, seen)
     if "relations" in files and files["relations"] not in edges.values():

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +19,7 @@ import numpy.typing as npt
 
 from accord.errors import DataError, GraphError
 from accord.graph.strings import StringTable
+from accord.graph.writing import new_folder
 
 SPLITS = ("train", "valid", "test")
 SNAPSHOT_FORMAT = 1
@@ -198,7 +197,8 @@ class KnowledgeGraph:
             return self.triples
         if split not in SPLITS:
             raise GraphError(f"no split {split!r}", "choose train, valid or test")
-        return self.triples[self.split == SPLITS.index(split)]
+        rows: Int32 = self.triples[self.split == SPLITS.index(split)]
+        return rows
 
     def aliases_of(self, entity: int) -> list[str]:
         """The other names of an entity."""
@@ -249,17 +249,13 @@ class KnowledgeGraph:
 
         Returns:
             The folder.
+
+        Raises:
+            DataError: No space left; what was there is untouched.
         """
         target = Path(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
+        with new_folder(target) as work:
             self._write(work)
-            if target.exists():
-                shutil.rmtree(target)
-            work.rename(target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
         return target
 
     def _write(self, folder: Path) -> None:
@@ -298,8 +294,10 @@ class KnowledgeGraph:
         path = snapshot_folder(folder)
         header = _read_header(path)
         try:
-            arrays = {key: np.load(path / f"{key}.npy", mmap_mode="r") for key in ARRAYS}
-            tables = {key: _load_table(path, key) for key in TABLES}
+            arrays: dict[str, Any] = {
+                key: np.load(path / f"{key}.npy", mmap_mode="r") for key in ARRAYS
+            }
+            tables: dict[str, Any] = {key: _load_table(path, key) for key in TABLES}
         except (OSError, ValueError) as error:
             raise DataError(
                 f"snapshot is incomplete ({error})", path, hint="import it again"

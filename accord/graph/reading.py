@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from accord.errors import DataError
 
@@ -44,8 +44,9 @@ def open_source(path: Path) -> Iterator[IO[bytes]]:
     if path.stat().st_size == 0:
         raise DataError("the file is empty", path, hint="was it written or downloaded completely?")
     try:
-        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-            yield stream
+        with path.open("rb") as raw:
+            packed = path.suffix.lower() == ".gz"
+            yield cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
             f"the gzip file is cut or damaged ({error})", path, hint="download or pack it again"

@@ -46,7 +46,7 @@ class StringTable(Sequence[str]):
         """The UTF-8 bytes of one string."""
         return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes()
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]  # int | slice
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # int | slice
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         position = int(index)

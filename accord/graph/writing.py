@@ -1,0 +1,84 @@
+"""Writing files and folders so that what is there is lost only when the new one is complete."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from accord.errors import AccordError, DataError
+
+
+@contextmanager
+def write_file(target: Path) -> Iterator[IO[bytes]]:
+    """A file to write bytes to, compressed for `.gz`; it appears only when complete.
+
+    Raises:
+        DataError: No space left; what was at `target` is untouched.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with disk(target), work.open("wb") as raw:
+            if target.suffix.lower() == ".gz":
+                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as stream:
+                    yield cast(IO[bytes], stream)
+            else:
+                yield raw
+        work.replace(target)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target` that takes its place when all is written.
+
+    Raises:
+        DataError: No space left; the old folder is untouched and the temporary one removed.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    old = work / "old"
+    try:
+        with disk(target):
+            (work / "new").mkdir()
+            yield work / "new"
+        if target.exists():
+            target.rename(old)
+        try:
+            (work / "new").rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def disk(target: Path) -> Iterator[None]:
+    """Turns 'no space' and 'not allowed' into errors that say where.
+
+    Raises:
+        DataError: The disk is full or may not be written.
+    """
+    try:
+        yield
+    except AccordError:
+        raise
+    except OSError as error:
+        text = str(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text
+        if not full and not isinstance(error, PermissionError):
+            raise
+        what = "no space left on the disk" if full else "may not be written (permission denied)"
+        raise DataError(
+            what, target, hint="free some space or choose another place; nothing was changed"
+        ) from error
