@@ -180,6 +180,7 @@ def retention(
     as_json: JsonFlag = False,
 ) -> None:
     """What was kept: perplexity, KL to the base model, shape of the embeddings."""
+    from accord.evaluate.drift import BaseComparison
     from accord.evaluate.retention import (
         RetentionConfig,
         evaluate_retention,
@@ -193,7 +194,8 @@ def retention(
     drift = read_text(kl_text) if kl_text else None
     known = _graph(run, graph, before)
     config = RetentionConfig(words=words, seed=seed)
-    result = evaluate_retention(load_model(run), known, read, drift, config)
+    model = load_model(run)
+    result = evaluate_retention(model, BaseComparison(model), known, read, drift, config)
     _finish("retention", run, before, result, as_json)
 
 

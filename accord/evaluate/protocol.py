@@ -95,7 +95,7 @@ class GenerativeModel(Protocol):
 
 
 class LanguageModel(Protocol):
-    """A model whose language modelling can be compared with that of the model it came from."""
+    """A model that says how probable a text is."""
 
     def token_logprobs(self, texts: list[str]) -> list[Float32]:
         """Reads texts.
@@ -108,27 +108,31 @@ class LanguageModel(Protocol):
         """
         ...
 
-    def sample_base(self, count: int, max_new_tokens: int, seed: int) -> list[str]:
-        """Lets the base model write, so that a comparison needs no data.
+
+class BaseModelComparison(Protocol):
+    """A model beside the one it came from."""
+
+    def kl_on_own_texts(self, count: int, size: int, seed: int) -> float:
+        """KL(base || model) on what the base model writes itself; needs no data.
 
         Args:
             count: How many texts.
-            max_new_tokens: Tokens of each at most.
+            size: Tokens of each at most.
             seed: The same seed gives the same texts.
 
         Returns:
-            The texts.
+            Mean over tokens, nats; 0 for a base model.
         """
         ...
 
-    def kl_to_base(self, texts: list[str]) -> float:
-        """KL(base || model) over next-token distributions on texts.
+    def kl_on(self, texts: list[str]) -> float:
+        """KL(base || model) on given texts.
 
         Args:
             texts: What both read.
 
         Returns:
-            Mean over tokens in nats; 0 for a base model.
+            Mean over tokens, nats; 0 for a base model.
         """
         ...
 

@@ -12,14 +12,19 @@ from typing import Any
 import numpy as np
 
 from accord.errors import DataError
-from accord.evaluate.protocol import EmbeddingModel, LanguageModel, MeasuredModel
+from accord.evaluate.protocol import (
+    BaseModelComparison,
+    EmbeddingModel,
+    LanguageModel,
+    MeasuredModel,
+)
 from accord.evaluate.scorers import triple_scores
 from accord.evaluate.statistics import stratified_sample
 from accord.evaluate.tables import table
 from accord.graph.graph import KnowledgeGraph
 
 WINDOW_WORDS = 256
-GEOMETRY_ITEMS = 1000
+GEOMETRY_ENTITIES, GEOMETRY_TRIPLES = 1000, 200
 HELD_OUT = 1_000_003
 """Added to the seed of the base's texts, so that they are not those that training stayed near."""
 WIKITEXT = Path("wikitext-2") / "wiki.test.raw.gz"
@@ -70,6 +75,7 @@ class RetentionResult:
 
 def evaluate_retention(
     model: MeasuredModel,
+    base: BaseModelComparison,
     graph: KnowledgeGraph | None = None,
     text: str | None = None,
     drift_text: str | None = None,
@@ -79,6 +85,7 @@ def evaluate_retention(
 
     Args:
         model: A run's model or a base model.
+        base: The model beside its base, such as `accord.evaluate.drift.BaseComparison(model)`.
         graph: For the geometry of its entities; None leaves that out.
         text: For perplexity; None leaves that out.
         drift_text: For the divergence from the base; None measures it on texts that the base
@@ -92,14 +99,14 @@ def evaluate_retention(
     parts = windows(text, config.words) if text else []
     word, token = perplexity(model, parts) if parts else (None, None)
     if drift_text:
-        texts = windows(drift_text, config.words)
+        drift = base.kl_on(windows(drift_text, config.words))
     else:
-        texts = model.sample_base(config.samples, config.tokens, HELD_OUT + config.seed)
+        drift = base.kl_on_own_texts(config.samples, config.tokens, HELD_OUT + config.seed)
     shape = geometry(model, graph, config.seed) if graph else Geometry(None, None, None)
     return RetentionResult(
         word,
         token,
-        model.kl_to_base(texts),
+        drift,
         shape.mean_cosine,
         shape.alignment,
         shape.uniformity,
@@ -165,7 +172,7 @@ class Geometry:
 
 
 def geometry(model: EmbeddingModel, graph: KnowledgeGraph, seed: int = 0) -> Geometry:
-    """Mean cosine, alignment and uniformity on up to a thousand entities and triples.
+    """Mean cosine, alignment and uniformity on up to 1,000 entities and 200 triples.
 
     Source: Wang and Isola (arXiv 2005.10242), alignment with alpha 2, uniformity with t 2.
 
@@ -178,13 +185,13 @@ def geometry(model: EmbeddingModel, graph: KnowledgeGraph, seed: int = 0) -> Geo
         The measures; mean cosine and uniformity are None for a graph with one entity.
     """
     rng = np.random.default_rng(seed)
-    count = min(GEOMETRY_ITEMS, graph.num_entities)
+    count = min(GEOMETRY_ENTITIES, graph.num_entities)
     drawn = np.sort(rng.choice(graph.num_entities, count, replace=False)).astype(np.int64)
     vectors = model.embed_entities(graph, drawn).astype(np.float64)
     cosines = (vectors @ vectors.T)[np.triu_indices(count, 1)]
     triples = graph.triples_of("valid")
     triples = triples if len(triples) else graph.triples_of("train")
-    picked = triples[stratified_sample(triples[:, 1], GEOMETRY_ITEMS, seed)]
+    picked = triples[stratified_sample(triples[:, 1], GEOMETRY_TRIPLES, seed)]
     agreement = np.concatenate(triple_scores(model, graph, picked)).astype(np.float64)
     # for unit vectors the squared distance is 2 - 2 cos
     return Geometry(

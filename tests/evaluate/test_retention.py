@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from accord.errors import DataError
 from accord.evaluate.protocol import Float32, Int64
 from accord.evaluate.retention import (
+    HELD_OUT,
     WINDOW_WORDS,
     RetentionConfig,
     evaluate_retention,
@@ -35,12 +36,13 @@ class Coin(FakeEmbeddings):
     def token_logprobs(self, texts: list[str]) -> list[Float32]:
         return [np.full(2 * len(t.split()), np.log(0.5), dtype=np.float32) for t in texts]
 
-    def sample_base(self, count: int, max_new_tokens: int, seed: int) -> list[str]:
-        return [f"own {i} {seed}" for i in range(count)]
-
-    def kl_to_base(self, texts: list[str]) -> float:
-        self.compared = texts
+    def kl_on_own_texts(self, count: int, size: int, seed: int) -> float:
+        self.compared = [f"own {count} {size} {seed}"]
         return 0.25
+
+    def kl_on(self, texts: list[str]) -> float:
+        self.compared = texts
+        return 0.5
 
 
 class Fixed(FakeEmbeddings):
@@ -103,21 +105,20 @@ def test_graph_without_triples_has_no_alignment() -> None:
 
 def test_everything_together_and_what_is_left_out() -> None:
     model = Coin()
-    result = evaluate_retention(model, random_graph(), "a b c\nd").to_dict()
+    result = evaluate_retention(model, model, random_graph(), "a b c\nd").to_dict()
     assert result["perplexity_word"] == pytest.approx(4.0)
     assert (result["kl_to_base"], result["words"]) == (0.25, 4)
-    assert model.compared[0].startswith("own 0 ")
-    without = evaluate_retention(model).to_dict()
+    without = evaluate_retention(model, model).to_dict()
     assert without["perplexity_word"] is None and without["mean_cosine"] is None
-    evaluate_retention(model, drift_text="some text")
-    assert model.compared == ["\nsome text"]
-    assert "not measured" in evaluate_retention(model).to_text()
+    given_text = evaluate_retention(model, model, drift_text="some text")
+    assert (given_text.kl_to_base, model.compared) == (0.5, ["\nsome text"])
+    assert "not measured" in given_text.to_text()
 
 
 def test_the_compared_texts_are_not_those_of_training() -> None:
     model = Coin()
-    evaluate_retention(model, config=RetentionConfig(samples=1, seed=0))
-    assert model.compared != ["own 0 0"]
+    evaluate_retention(model, model, config=RetentionConfig(samples=1, tokens=5, seed=0))
+    assert model.compared == [f"own 1 5 {HELD_OUT}"] and HELD_OUT > 1000
 
 
 def test_bad_text_files_are_named(tmp_path: Path) -> None:
