@@ -130,6 +130,10 @@ def qa(
     describe: Annotated[
         bool, typer.Option("--describe/--no-describe", help="Give descriptions, or names only.")
     ] = True,
+    as_trained: Annotated[
+        bool,
+        typer.Option("--as-trained", help="No prompt: complete the trained text; head, tail only."),
+    ] = False,
     choices: Annotated[int, typer.Option(min=2, help="Relations listed to choose from.")] = 20,
     limit: Annotated[
         int, typer.Option(min=0, help="Triples; each relation keeps its share; 0 for all.")
@@ -149,11 +153,12 @@ def qa(
     if task != "triple":
         raise ConfigError(f"no task {task!r}", "choose --task triple")
     config = QaConfig(
-        tasks=tuple(only or TASKS),
+        tasks=tuple(only or (TASKS[:2] if as_trained else TASKS)),
         limit=limit or None,
         choices=choices,
         seed=seed,
         prompt=PromptConfig(style, shots, describe),
+        as_trained=as_trained,
     )
     known = _graph(run, graph, before)
     result = evaluate_qa(load_model(run), known, split, config)

@@ -93,6 +93,21 @@ class GenerativeModel(Protocol):
         """
         ...
 
+    def complete_names(
+        self, graph: KnowledgeGraph, queries: Int64, max_new_tokens: int = 24
+    ) -> list[str]:
+        """Writes the answer to queries, read just as in training.
+
+        Args:
+            graph: The graph.
+            queries: (N, 2) int64 as for `Scorer.scores`.
+            max_new_tokens: Most tokens of an answer.
+
+        Returns:
+            N answers.
+        """
+        ...
+
 
 class LanguageModel(Protocol):
     """A model that says how probable a text is."""

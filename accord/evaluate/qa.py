@@ -62,23 +62,26 @@ class QaResult:
 
     def to_dict(self) -> dict[str, Any]:
         """head, tail, relation, classification -> n, accuracy, and what stands beside."""
-        prompt = self.config.prompt
         return {
             "task": "triple",
             "split": self.split,
-            "style": prompt.style,
-            "shots": prompt.shots,
-            "describe": prompt.describe,
+            "prompt": self._prompt(),
             **{task: result.to_dict() for task, result in self.tasks.items()},
         }
 
     def to_text(self) -> str:
         """The result for people."""
         rows = [[task, *result.to_dict().values()] for task, result in self.tasks.items()]
-        prompt = self.config.prompt
-        title = f"generation on {self.split}: {prompt.style} prompts, {prompt.shots} shots"
+        title = f"generation on {self.split}: {self._prompt()}"
         names = ["task", "n", "accuracy", "any true answer", "baseline: most frequent"]
         return f"{title}\n{table(names, rows)}"
+
+    def _prompt(self) -> str:
+        prompt = self.config.prompt
+        if self.config.as_trained:
+            return "as trained"
+        described = "with descriptions" if prompt.describe else "names only"
+        return f"{prompt.style}, {prompt.shots} shots, {described}"
 
     def dump(self, path: str | Path) -> Path:
         """Writes one JSON line a question: task, prompt, answer, what was written, correct."""
@@ -124,6 +127,10 @@ def evaluate_qa(
     results = {}
     for task in config.tasks:
         items = asker.items(task)
-        written = model.generate([item.prompt for item in items], config.max_new_tokens)
+        if config.as_trained:
+            queries = np.array([item.query for item in items], dtype=np.int64)
+            written = model.complete_names(graph, queries, config.max_new_tokens)
+        else:
+            written = model.generate([item.prompt for item in items], config.max_new_tokens)
         results[task] = TaskResult(tuple(items), tuple(written))
     return QaResult(split, config, results)

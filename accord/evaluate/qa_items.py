@@ -39,8 +39,12 @@ class QaConfig:
     """Of sample, examples, false triples and listed relations."""
     prompt: PromptConfig = field(default_factory=PromptConfig)
     """How questions are put."""
+    as_trained: bool = False
+    """No prompt: the model completes the query that it was trained on; head and tail only."""
 
     def __post_init__(self) -> None:
+        if self.as_trained and set(self.tasks) - {"head", "tail"}:
+            raise ConfigError("only head and tail can be asked as trained", "name them as tasks")
         unknown = set(self.tasks) - set(TASKS)
         if unknown:
             raise ConfigError(f"no task {sorted(unknown)[0]!r}", "choose from " + ", ".join(TASKS))
@@ -58,6 +62,8 @@ class Item:
     """Normalised answers that are true too."""
     baseline: str
     """What the trivial baseline answers."""
+    query: tuple[int, int] = (-1, -1)
+    """Entity idx and relation number of head and tail questions."""
 
 
 def normalise(text: str) -> str:
@@ -120,7 +126,7 @@ class Asker:
             best = frequent.best(number)
             baseline = self._name(best) if best >= 0 else ""
             prompt = prompts.tail_prompt(shots, question, self.prompt)
-            items.append(Item(prompt, answer, also, baseline))
+            items.append(Item(prompt, answer, also, baseline, (entity, number)))
         return items
 
     def _turned(self, row: Int64, inverse: bool) -> tuple[int, int, int]:

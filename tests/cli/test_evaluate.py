@@ -91,6 +91,8 @@ def test_qa(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert set(found) >= {"tail", "classification"} and "head" not in found
     assert set(found["tail"]) == {"n", "accuracy", "accuracy_any", "baseline"}
+    code, found = call(capsys, "eval", "qa", str(world / "run"), "--as-trained")
+    assert code == 0 and found["tail"]["n"] == found["head"]["n"] == 2
     code, found = call(capsys, "eval", "qa", str(world / "run"), "--task", "trivia")
     assert (code, found["error"]) == (2, "no task 'trivia'")
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from accord.errors import ConfigError, GraphError
+from accord.evaluate.known import KnownAnswers
+from accord.evaluate.protocol import Int64
 from accord.evaluate.qa import evaluate_qa
 from accord.evaluate.qa_items import TASKS, Asker, QaConfig, normalise
 from accord.graph.builder import GraphBuilder
@@ -24,6 +26,12 @@ class Parrot:
 
     def generate(self, prompts: list[str], max_new_tokens: int = 32, stop: str = "\n") -> list[str]:
         return [self.table.get(prompt, self.default) for prompt in prompts]
+
+    def complete_names(
+        self, graph: KnowledgeGraph, queries: Int64, max_new_tokens: int = 24
+    ) -> list[str]:
+        known = KnownAnswers.of(graph.triples, graph.num_relations)
+        return [graph.entity_names[int(known.of_query(e, r)[0])] for e, r in queries.tolist()]
 
 
 def config(style: str = "bracket", shots: int = 3, **settings: object) -> QaConfig:
@@ -55,6 +63,16 @@ def test_baseline_answers_what_is_most_frequent_in_train() -> None:
     assert result["head"]["baseline"] == 0.0  # h0 stands first in train, none in test
     assert result["relation"]["baseline"] == 1.0
     assert result["classification"]["baseline"] == 1 / 2
+
+
+def test_as_trained_asks_by_query_and_not_by_prompt() -> None:
+    graph = random_graph()
+    settings = QaConfig(tasks=("head", "tail"), as_trained=True)
+    result = evaluate_qa(Parrot({}), graph, "test", settings).to_dict()
+    assert result["head"]["accuracy_any"] == result["tail"]["accuracy_any"] == 1.0
+    assert result["prompt"] == "as trained"
+    with pytest.raises(ConfigError, match="only head and tail"):
+        QaConfig(as_trained=True)
 
 
 def test_silence_scores_zero() -> None:
