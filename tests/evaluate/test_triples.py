@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,17 @@ from hypothesis import strategies as st
 
 from accord.errors import GraphError
 from accord.evaluate.protocol import Float32, Int64
-from accord.evaluate.triples import Labelled, best_thresholds, corrupted, evaluate_triples
+from accord.evaluate.triples import (
+    Labelled,
+    best_thresholds,
+    corrupted,
+    evaluate_triples,
+    halves,
+    majority_label,
+    published,
+)
 from accord.graph.builder import GraphBuilder
+from accord.graph.datasets import load_dataset, load_labelled
 from accord.graph.graph import KnowledgeGraph
 from tests.evaluate.fakes import FakeEmbeddings, random_graph
 
@@ -55,6 +66,21 @@ def test_graph_in_which_all_is_true_says_so() -> None:
         corrupted(builder.build(), "valid")
 
 
+class Hashed(FakeEmbeddings):
+    """Random unit vectors."""
+
+    def embed_entities(self, graph: KnowledgeGraph, entities: Int64 | None = None) -> Float32:
+        return self._unit(graph.num_entities if entities is None else len(entities), 1)
+
+    def embed_queries(self, graph: KnowledgeGraph, queries: Int64) -> Float32:
+        return self._unit(len(queries), 2)
+
+    def _unit(self, count: int, seed: int) -> Float32:
+        vectors = np.random.default_rng(seed).normal(size=(count, 8)).astype(np.float32)
+        unit: Float32 = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
+
+
 class Oracle(FakeEmbeddings):
     """Gives a query the sum of the one-hot vectors of its answers."""
 
@@ -94,3 +120,44 @@ def test_relation_absent_from_valid_uses_the_common_threshold() -> None:
     result = evaluate_triples(Oracle(graph), graph, partial, judged, "test")
     assert 2 not in result.thresholds and 2 in result.relations
     assert result.correct.all()
+
+
+def test_published_negatives_are_used_and_sampled_by_share(accord_data: Path) -> None:
+    graph = load_dataset("codex-s", accord_data)
+    everything = load_labelled("codex-s", "test", graph, accord_data)
+    whole = published(*everything, "codex-s", None, 0)
+    assert (len(whole.labels), int(whole.labels.sum())) == (3656, 1828)
+    some = published(*everything, "codex-s", 200, 0)
+    assert len(some.labels) == 200 and abs(int(some.labels.sum()) - 100) <= 2
+    valid = published(*load_labelled("codex-s", "valid", graph, accord_data), "codex-s", None, 0)
+    true = {tuple(t) for t in whole.triples[whole.labels].tolist()}
+    assert true == {tuple(t) for t in graph.triples_of("test").tolist()}
+    result = evaluate_triples(Hashed(), graph, valid, whole, "test").to_dict()
+    # Negatives are unevenly spread over relations: knowing the relation alone gives this much,
+    # and random vectors no more.
+    trivial = result["baseline"]["majority"]
+    assert 0.7 < trivial < 0.8
+    assert abs(result["accuracy"] - trivial) < 0.03
+    assert result["negatives"] == "as published with codex-s"
+
+
+def test_halves_share_relations_and_labels() -> None:
+    graph = random_graph(entities=20, triples=240)
+    part = corrupted(graph, "train")
+    one, other = halves(part)
+    assert len(one.labels) + len(other.labels) == len(part.labels)
+    for relation in range(3):
+        for label in (True, False):
+            counts = [
+                int(((half.triples[:, 1] == relation) & (half.labels == label)).sum())
+                for half in (one, other)
+            ]
+            assert abs(counts[0] - counts[1]) <= 2
+    rows = sorted([*one.triples.tolist(), *other.triples.tolist()])
+    assert rows == sorted(part.triples.tolist())
+
+
+def test_trivial_baseline_counts_labels_by_relation() -> None:
+    triples = np.array([[0, r, 1] for r in (0, 0, 0, 1, 1)])
+    valid = Labelled(triples, np.array([True, True, False, False, False]), "by hand")
+    assert majority_label(valid, np.array([0, 1, 2])).tolist() == [True, False, False]
