@@ -137,7 +137,7 @@ class Contrastive:
         right = scores.detach()[batch.row, batch.column]
         wrong = scores.detach().masked_fill(known, -2.0)[batch.row].amax(1)
         parts = {
-            "temperature": float(temperature),
+            "temperature": float(temperature.detach()),
             "accuracy": float((right > wrong).float().mean()),
         }
         return Loss(value, parts)

@@ -13,6 +13,7 @@ from accord.text import render
 from accord.text.examples import Segment, Sequence
 
 TOKENIZE_BLOCK = 4096
+SIMILAR = 0.8
 
 
 class GraphTexts:
@@ -176,12 +177,16 @@ def chunks_by_length(
         budget: Padded tokens of a group at most (a longer text is a group of its own).
 
     Returns:
-        Index arrays that together hold each of 0..N-1 once, longest texts first.
+        Index arrays that together hold each of 0..N-1 once, longest texts first. No text is
+        shorter than about four fifths of the longest one of its group.
     """
-    order = np.argsort(-lengths, kind="stable")
+    order = np.argsort(-lengths, kind="stable").astype(np.int64)
+    falling = -lengths[order]  # ascending, so that searchsorted finds where a group ends
     groups, start = [], 0
     while start < len(order):
-        count = max(1, budget // max(1, int(lengths[order[start]])))
-        groups.append(order[start : start + count])
-        start += count
+        longest = max(1, int(-falling[start]))
+        similar = int(np.searchsorted(falling, -(longest * SIMILAR - 2), side="right"))
+        end = min(start + max(1, budget // longest), max(similar, start + 1))
+        groups.append(order[start:end])
+        start = end
     return groups
