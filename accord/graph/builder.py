@@ -74,13 +74,21 @@ class GraphBuilder:
             Its idx.
         """
         idx = self.entities.number(entity_id)
+        self.texts_of(idx, name, description, aliases)
+        return idx
+
+    def texts_of(
+        self, idx: int, name: str = "", description: str = "", aliases: Iterable[str] = ()
+    ) -> None:
+        """As `entity`, by the number that it gave."""
         if name:
             self.names.setdefault(idx, name)
         if description:
             self.descriptions.setdefault(idx, description)
-        known = self.aliases.setdefault(idx, []) if aliases else []
-        known.extend(a for a in aliases if a and a not in known)
-        return idx
+        for alias in aliases:
+            known = self.aliases.setdefault(idx, [])
+            if alias and alias not in known:
+                known.append(alias)
 
     def relation(self, relation_id: str, phrase: str = "", inverse: str = "") -> int:
         """Adds a relation or its phrases; the first non-empty one stays.

@@ -192,7 +192,7 @@ def _attribute_rows(graph: KnowledgeGraph) -> Iterator[Iterable[str]]:
 
 
 def graph_quads(graph: KnowledgeGraph) -> Iterator[Quad]:
-    """A graph as RDF: triples in their split's named graph, texts and attributes with `train`.
+    """A graph as RDF: train, texts and attributes in the default graph, valid and test apart.
 
     Args:
         graph: Any graph; ids that are not IRIs are encoded (`accord.graph.iris.to_iri`).
@@ -200,16 +200,17 @@ def graph_quads(graph: KnowledgeGraph) -> Iterator[Quad]:
     Yields:
         Quads from which the same graph can be read.
     """
-    from pyoxigraph import Literal, NamedNode, Quad
+    from pyoxigraph import DefaultGraph, Literal, NamedNode, Quad
 
     entities = [NamedNode(iris.to_iri(key)) for key in graph.entity_ids]
     relations = [NamedNode(iris.to_iri(key)) for key in graph.relation_ids]
-    graphs = [NamedNode(iris.SPLIT_GRAPHS[split]) for split in SPLITS]
+    train = DefaultGraph()
+    graphs = [train, *(NamedNode(iris.HELD_OUT[split]) for split in SPLITS[1:])]
     predicates: dict[str, NamedNode] = {}
 
     def quad(subject: NamedNode, prop: str, literal: Literal) -> Quad:
         predicate = predicates.setdefault(prop, NamedNode(prop))
-        return Quad(subject, predicate, literal, graphs[0])
+        return Quad(subject, predicate, literal, train)
 
     shared = set(entities) & set(relations)
     for idx, prop, text in _entity_texts(graph, {i for i, e in enumerate(entities) if e in shared}):

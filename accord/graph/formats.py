@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,21 +165,30 @@ def _from_quads(
 
     reader = QuadReader(options)
     _read_through(reader, quads, store)
-    builder = reader.finish(options.name or source)
-    return _finished(builder, {"source": source, "reading": _reading(options)})
+    return _from_reader(reader, source, source, options)
 
 
 def _read_rdf(path: Path, store: Path | None, options: ImportOptions) -> KnowledgeGraph:
+    """Reads a file, and loads it into the store: at the same time where both can read it."""
     from accord.graph import formats_rdf as rdf
 
     reader = rdf.QuadReader(options, rdf.blank_prefix(path))
-    plain = path.suffix.lower() in (".nt", ".ttl")
-    if store is not None and plain and not rdf.may_hold_blank_nodes(path):
-        _read_beside(reader, path, store)
-    else:
-        _read_through(reader, rdf.rdf_quads(path), store)
-    builder = reader.finish(options.name or stem_of(path))
-    return _finished(builder, {"source": path.name, "reading": _reading(options)})
+    plain = path.suffix.lower() in (".nt", ".nq", ".ttl", ".trig")
+    with ExitStack() as stack:
+        if store is not None and plain and not rdf.may_hold_blank_nodes(path):
+            # The load does not hold the interpreter, so the rest goes on beside it.
+            stack.callback(_in_thread(partial(rdf.bulk_load, path, store)))
+            reader.consume(rdf.rdf_quads(path))
+        else:
+            _read_through(reader, rdf.rdf_quads(path), store)
+        return _from_reader(reader, path.name, stem_of(path), options)
+
+
+def _from_reader(
+    reader: QuadReader, source: str, name: str, options: ImportOptions
+) -> KnowledgeGraph:
+    builder = reader.finish(options.name or name)
+    return _finished(builder, {"source": source, "reading": _reading(options)})
 
 
 def _reading(options: ImportOptions) -> dict[str, object]:
@@ -201,15 +211,6 @@ def _store(quads: Iterable[Quad], folder: Path) -> None:
     from pyoxigraph import Store
 
     Store(str(folder)).bulk_extend(quads)
-
-
-def _read_beside(reader: QuadReader, path: Path, store: Path) -> None:
-    """Reads and bulk-loads a file at the same time; the load does not hold the interpreter."""
-    from accord.graph import formats_rdf as rdf
-
-    with ExitStack() as stack:
-        stack.callback(_in_thread(lambda: rdf.bulk_load(path, store)))
-        reader.consume(rdf.rdf_quads(path))
 
 
 def _in_thread(work: Callable[[], None]) -> Callable[[], None]:

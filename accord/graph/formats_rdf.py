@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import mmap
 from array import array
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +27,8 @@ from pyoxigraph import (
 from accord.errors import DataError
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import SPLITS, KnowledgeGraph
-from accord.graph.iris import BLANK, INVERSE, KIND, PHRASE, SPLIT_GRAPHS, from_iri
-from accord.graph.labels import DESCRIPTION, NAME, ImportOptions
+from accord.graph.iris import BLANK, HELD_OUT, INVERSE, KIND, PHRASE, from_iri
+from accord.graph.labels import DESCRIPTION, NAME, OTHER_NAME, ImportOptions
 from accord.graph.reading import open_source, suffix_of
 
 FORMATS = {
@@ -38,7 +40,6 @@ FORMATS = {
     ".rdf": RdfFormat.RDF_XML,
     ".owl": RdfFormat.RDF_XML,
 }
-TRAIN = NamedNode(SPLIT_GRAPHS["train"])
 LITERAL_LIMIT = "16 MB"
 """The parser's own limit for one token."""
 
@@ -54,11 +55,12 @@ class QuadReader:
     def __init__(self, options: ImportOptions, blank: str = "") -> None:
         self.options = options
         self.blank = BLANK + blank
-        self.nodes: dict[str, int] = {}
-        self.relations: dict[str, int] = {}
-        self.properties: dict[str, int] = {}
-        self.datatypes: dict[str, int] = {}
-        self.languages: dict[str | None, int] = {None: 0}
+        # A missing key gets the next number: the fastest way that Python has to number strings.
+        self.nodes: defaultdict[str, int] = defaultdict(count().__next__)
+        self.relations: defaultdict[str, int] = defaultdict(count().__next__)
+        self.properties: defaultdict[str, int] = defaultdict(count().__next__)
+        self.datatypes: defaultdict[str, int] = defaultdict(count().__next__)
+        self.languages: defaultdict[str | None, int] = defaultdict(count().__next__)
         self.triples = array("i")
         self.splits = array("B")
         self.literals = array("i")
@@ -77,7 +79,7 @@ class QuadReader:
 
         Args:
             quads: From a parser or a store.
-            keep: Whether to give quads on, with blank nodes named and the default graph as `TRAIN`.
+            keep: Whether to give quads on, with blank nodes named.
 
         Yields:
             The quads to store; none unless `keep`.
@@ -90,7 +92,7 @@ class QuadReader:
             self.literals.extend,
             self.values.append,
         )
-        split_of = {SPLIT_GRAPHS[name]: number for number, name in enumerate(SPLITS)}
+        split_of = {HELD_OUT[name]: SPLITS.index(name) for name in HELD_OUT}
         for subject, predicate, value, graph in quads:
             if type(subject) is not NamedNode or type(value) not in (NamedNode, Literal):
                 subject, value = self._name(subject), self._name(value)
@@ -101,23 +103,12 @@ class QuadReader:
             if type(graph) is not DefaultGraph:
                 graph = graph if type(graph) is NamedNode else self._blank(graph)
                 split = split_of.get(graph.value, 0)
-            elif keep:
-                graph = TRAIN
-            head, name = nodes.setdefault(subject.value, len(nodes)), predicate.value
             if type(value) is Literal:
-                datatype = value.datatype.value
-                literals(
-                    (
-                        head,
-                        properties.setdefault(name, len(properties)),
-                        datatypes.setdefault(datatype, len(datatypes)),
-                        languages.setdefault(value.language, len(languages)),
-                    )
-                )
+                datatype, language = datatypes[value.datatype.value], languages[value.language]
+                literals((nodes[subject.value], properties[predicate.value], datatype, language))
                 values(value.value)
             else:
-                relation = relations.setdefault(name, len(relations))
-                triples((head, relation, nodes.setdefault(value.value, len(nodes))))
+                triples((nodes[subject.value], relations[predicate.value], nodes[value.value]))
                 splits(split)
             if keep:
                 yield Quad(subject, predicate, value, graph)
@@ -165,7 +156,7 @@ class _Assembly:
         for row in self._rows_of(KIND):
             if self.reader.values[row] == "relation":
                 iri = self.iris[self.rows[row, 0]]
-                self.reader.relations.setdefault(iri, len(self.reader.relations))
+                _ = self.reader.relations[iri]
         self.number = self._numbers()
         relations = [self.builder.relation(from_iri(iri)) for iri in self.reader.relations]
         self.relation = np.array(relations, dtype=np.int32)
@@ -206,18 +197,16 @@ class _Assembly:
         for prop in (KIND, PHRASE, INVERSE):
             self.kept[self._rows_of(prop)] = False
         self._own_phrases()
-        codes = np.full(len(self.properties) + 1, -1, dtype=np.int32)
-        for number, prop in enumerate(self.properties):
-            codes[number] = self.kinds.get(prop, (-1, 0))[0]
-        self.chosen: dict[tuple[int, int], tuple[tuple[int, int], int]] = {}
-        rows = np.flatnonzero(codes[self.rows[:, 1]] >= 0).tolist()
-        for row in rows:
-            self._consider(row)
-        for (node, kind), (_, row) in self.chosen.items():
-            self._choose(node, kind, row)
-        for row in rows:
-            if self.kept[row]:
-                self._leftover(row)
+        codes = [self.kinds.get(prop, (-1, 0)) for prop in self.properties]
+        table = np.array([*codes, (-1, 0)], dtype=np.int32)  # the last row: no property at all
+        self.kind, self.place = table[self.rows[:, 1]].T
+        ranks = [self.reader.options.language_rank(language) for language in self.languages]
+        self.rank = np.array(ranks, dtype=np.int32)[self.rows[:, 3]]
+        self.rank[(self.kind >= 0) & (self.place < 0)] = -1
+        for kind in (NAME, DESCRIPTION, OTHER_NAME):
+            chosen = self._choose(kind) if kind != OTHER_NAME else {}
+            rows = np.flatnonzero((self.kind == kind) & self.kept)
+            self._leftovers(kind, rows, chosen)
 
     def _own_phrases(self) -> None:
         """Phrases stated by Accord's own properties; an empty one says that there is none."""
@@ -232,38 +221,44 @@ class _Assembly:
                 else:
                     self.builder.relation(relation, inverse=text)
 
-    def _consider(self, row: int) -> None:
-        node, prop, _, language = (int(x) for x in self.rows[row])
-        kind, place = self.kinds[self.properties[prop]]
-        if kind not in (NAME, DESCRIPTION) or not (self.reader.values[row] or place < 0):
-            return
-        preferred = self.reader.options.language_rank(self.languages[language])
-        rank = (-1 if place < 0 else preferred, place)
-        best = self.chosen.get((node, kind))
-        if best is None or rank < best[0]:
-            self.chosen[node, kind] = (rank, row)
+    def _choose(self, kind: int) -> dict[int, str]:
+        """Gives each node its best text of a kind: by language, then property, then order."""
+        values = self.reader.values
+        rows = np.flatnonzero(self.kind == kind)
+        # An empty text counts only where an earlier import says that there is none.
+        full = np.array([bool(values[row]) for row in rows.tolist()], dtype=np.bool_)
+        rows = rows[full | (self.place[rows] < 0)]
+        order = np.lexsort((rows, self.place[rows], self.rank[rows], self.rows[rows, 0]))
+        best = rows[order][np.unique(self.rows[rows[order], 0], return_index=True)[1]]
+        self.kept[best] = False
+        nodes = self.rows[best, 0].tolist()
+        chosen = dict(zip(nodes, [values[row] for row in best.tolist()], strict=True))
+        entities = self.number[self.rows[best, 0]].tolist()
+        for entity, text in zip(entities, chosen.values(), strict=True):
+            if entity >= 0:
+                texts = (text, "") if kind == NAME else ("", text)
+                self.builder.texts_of(entity, *texts)
+        if kind == NAME:
+            self._name_relations(chosen)
+        return chosen
 
-    def _choose(self, node: int, kind: int, row: int) -> None:
-        iri, text = self.iris[node], self.reader.values[row]
-        self.kept[row] = False
-        if self.number[node] >= 0:
-            texts = {"name": text} if kind == NAME else {"description": text}
-            self.builder.entity(from_iri(iri), texts.get("name", ""), texts.get("description", ""))
-        if kind == NAME and iri in self.reader.relations and node not in self.stated:
-            self.builder.relation(from_iri(iri), phrase=text)
+    def _name_relations(self, names: dict[int, str]) -> None:
+        for iri in self.reader.relations:
+            node = self.reader.nodes.get(iri, -1)
+            if node in names and node not in self.stated:
+                self.builder.relation(from_iri(iri), phrase=names[node])
 
-    def _leftover(self, row: int) -> None:
-        """A text that was not chosen: the chosen one again, an alias, or an attribute."""
-        node, prop, _, language = (int(x) for x in self.rows[row])
-        kind, text = self.kinds[self.properties[prop]][0], self.reader.values[row]
-        best = self.chosen.get((node, kind))
-        if best is not None and self.reader.values[best[1]] == text:
-            self.kept[row] = False
-            return
-        near = self.reader.options.language_rank(self.languages[language]) < 2
-        if near and kind != DESCRIPTION and text and self.number[node] >= 0:
-            self.kept[row] = False
-            self.builder.entity(from_iri(self.iris[node]), aliases=[text])
+    def _leftovers(self, kind: int, rows: npt.NDArray[np.int64], chosen: dict[int, str]) -> None:
+        """Texts that were not chosen: the chosen one again, an alias, or an attribute."""
+        nodes = self.rows[rows, 0]
+        columns = (rows.tolist(), nodes.tolist(), self.number[nodes].tolist())
+        for row, node, entity in zip(*columns, strict=True):
+            text = self.reader.values[row]
+            if chosen.get(node) == text:
+                self.kept[row] = False
+            elif kind != DESCRIPTION and text and entity >= 0 and self.rank[row] < 2:
+                self.kept[row] = False
+                self.builder.texts_of(entity, aliases=(text,))
 
     def _attributes(self) -> None:
         """What is left: literals of entities; those of mere relations stay in the store only."""
@@ -306,17 +301,23 @@ def rdf_quads(path: Path) -> Iterator[Quad]:
     Raises:
         DataError: Missing, empty, cut, not valid (with the line), or one term is too long.
     """
-    with open_source(path) as stream:
-        try:
-            yield from parse(stream, format=FORMATS[suffix_of(path)])
-        except SyntaxError as error:
-            raise syntax_error(error, path) from error
-        except MemoryError as error:
-            raise DataError(
-                f"one line or literal is longer than {LITERAL_LIMIT}",
-                path,
-                hint="is this the right file? shorten or remove that literal",
-            ) from error
+    with open_source(path) as stream, _explained(path):
+        yield from parse(stream, format=FORMATS[suffix_of(path)])
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns a parser's complaints into errors that name the file and the line."""
+    try:
+        yield
+    except SyntaxError as error:
+        raise syntax_error(error, path) from error
+    except MemoryError as error:
+        raise DataError(
+            f"one line or literal is longer than {LITERAL_LIMIT}",
+            path,
+            hint="is this the right file? shorten or remove that literal",
+        ) from error
 
 
 def syntax_error(error: SyntaxError, path: Path | str) -> DataError:
@@ -333,8 +334,9 @@ def syntax_error(error: SyntaxError, path: Path | str) -> DataError:
 
 
 def may_hold_blank_nodes(path: Path) -> bool:
-    """Whether a plain N-Triples or Turtle file has a mark that may be a blank node's."""
-    marks = (b"_:",) if suffix_of(path) == ".nt" else (b"_:", b"[", b"(")
+    """Whether a plain N-Triples, N-Quads, Turtle or TriG file has a mark of blank nodes."""
+    lines = suffix_of(path) in (".nt", ".nq")
+    marks = (b"_:",) if lines else (b"_:", b"[", b"(")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return any(data.find(mark) >= 0 for mark in marks)
 
@@ -346,8 +348,10 @@ def blank_prefix(path: Path) -> str:
 
 
 def bulk_load(path: Path, store: Path) -> None:
-    """Loads a plain file of triples without blank nodes into a new store, as asserted."""
-    try:
-        Store(str(store)).bulk_load(path=str(path), format=FORMATS[suffix_of(path)], to_graph=TRAIN)
-    except SyntaxError as error:
-        raise syntax_error(error, path) from error
+    """Loads a plain file without blank nodes into a new store.
+
+    Leniently, because `rdf_quads` reads the same file strictly at the same time.
+    """
+    with _explained(path):
+        form = FORMATS[suffix_of(path)]
+        Store(str(store)).bulk_load(path=str(path), format=form, lenient=True)

@@ -13,8 +13,8 @@ PREFIX = "urn:accord:"
 BLANK = PREFIX + "genid:"
 """Begins the IRI that stands for a blank node; such an id is kept as it is."""
 GRAPH = PREFIX + "graph:"
-SPLIT_GRAPHS = {"train": GRAPH + "train", "valid": GRAPH + "valid", "test": GRAPH + "test"}
-"""Named graphs of the three splits; `train` is what is asserted."""
+HELD_OUT = {"valid": GRAPH + "valid", "test": GRAPH + "test"}
+"""Named graphs of what is held out. Train is the default graph: half the index entries."""
 LOG = GRAPH + "log"
 """Named graph that lists what was done to the store."""
 PATCH, PROPOSED, REJECTED = PREFIX + "patch:", PREFIX + "proposed:", PREFIX + "rejected:"

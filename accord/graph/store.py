@@ -1,9 +1,9 @@
 """The graph of record: an embedded Oxigraph store with patches, a log and exact rollback.
 
-Named graphs: `urn:accord:graph:train` and any graph of the source's own are what is asserted;
-`...:valid` and `...:test` stay apart; `urn:accord:proposed:ID` and `urn:accord:rejected:ID` hold
-one proposal each; `urn:accord:patch:ID:...` what a patch really changed; `urn:accord:graph:log`
-when and why.
+The default graph, and any named graph of the source's own, are what is asserted (train);
+`urn:accord:graph:valid` and `...:test` stay apart; `urn:accord:proposed:ID` and `urn:accord:rejected:ID` hold
+one proposal each; `urn:accord:patch:ID:...` what a patch really changed, and
+`urn:accord:graph:log` when and why.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote, unquote
 
-from pyoxigraph import Literal, NamedNode, Quad, Store
+from pyoxigraph import DefaultGraph, Literal, NamedNode, Quad, Store
 
 from accord.errors import DataError, GraphError
 from accord.graph import iris
 from accord.graph.builder import LANG_STRING, XSD_STRING
-from accord.graph.formats_rdf import TRAIN, QuadReader
+from accord.graph.formats_rdf import QuadReader
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.labels import ImportOptions
 from accord.graph.writing import disk
 
 LOG = NamedNode(iris.LOG)
-HELD_OUT = (iris.SPLIT_GRAPHS["valid"], iris.SPLIT_GRAPHS["test"])
+TRAIN = DefaultGraph()
+HELD_OUT = tuple(iris.HELD_OUT.values())
+GraphName = NamedNode | DefaultGraph
 INTERNAL = (iris.PATCH, iris.PROPOSED, iris.REJECTED, iris.LOG)
 
 
@@ -49,8 +51,8 @@ class Statement:
         if self.language:
             object.__setattr__(self, "datatype", LANG_STRING)
 
-    def quad(self, graph: NamedNode) -> Quad:
-        """This statement as RDF in a named graph."""
+    def quad(self, graph: GraphName) -> Quad:
+        """This statement as RDF in a graph."""
         subject, predicate = (NamedNode(iris.to_iri(i)) for i in (self.subject, self.predicate))
         if not self.literal:
             return Quad(subject, predicate, NamedNode(iris.to_iri(self.value)), graph)
@@ -140,8 +142,8 @@ class GraphStore:
             self._store.flush()
             del self._store
 
-    def asserted_graphs(self) -> list[NamedNode]:
-        """The named graphs whose statements count as known: train and the source's own."""
+    def asserted_graphs(self) -> list[GraphName]:
+        """The graphs whose statements count as known: the default one and the source's own."""
         return asserted_graphs(self._store)
 
     def quads(self, held_out: bool = True) -> Iterator[Quad]:
@@ -266,7 +268,8 @@ class GraphStore:
             prefix = f"{iris.PATCH}{patch_id}:{mark}:"
             for graph in list(self._store.named_graphs()):
                 if graph.value.startswith(prefix):
-                    place = NamedNode(unquote(graph.value[len(prefix) :]))
+                    name = unquote(graph.value[len(prefix) :])
+                    place = NamedNode(name) if name else TRAIN
                     found = self._store.quads_for_pattern(None, None, None, graph)
                     side.extend(Quad(s, p, o, place) for s, p, o, _ in found)
         return sides
@@ -317,16 +320,22 @@ def _log_quads(entry: LogEntry) -> Iterator[Quad]:
 
 def _in_delta(patch_id: str, mark: str, quads: list[Quad]) -> Iterator[Quad]:
     for subject, predicate, value, graph in quads:
-        name = f"{iris.PATCH}{patch_id}:{mark}:{quote(graph.value, safe='')}"
+        place = "" if graph == TRAIN else quote(graph.value, safe="")
+        name = f"{iris.PATCH}{patch_id}:{mark}:{place}"
         yield Quad(subject, predicate, value, NamedNode(name))
 
 
 def _block(quads: list[Quad]) -> str:
     """Quads as the inside of INSERT DATA; terms write and escape themselves."""
-    by_graph: dict[NamedNode, list[str]] = defaultdict(list)
+    by_graph: dict[str, list[str]] = defaultdict(list)
     for subject, predicate, value, graph in quads:
-        by_graph[graph].append(f"{subject} {predicate} {value} .")
-    return "\n".join(f"GRAPH {graph} {{ {' '.join(rows)} }}" for graph, rows in by_graph.items())
+        by_graph["" if graph == TRAIN else f"GRAPH {graph}"].append(
+            f"{subject} {predicate} {value} ."
+        )
+    return "\n".join(
+        f"{graph} {{ {' '.join(rows)} }}" if graph else " ".join(rows)
+        for graph, rows in by_graph.items()
+    )
 
 
 def _open(folder: Path) -> Store:
@@ -342,16 +351,16 @@ def _open(folder: Path) -> Store:
         raise DataError(f"cannot open the store ({error})", folder, hint="import again") from error
 
 
-def asserted_graphs(store: Store) -> list[NamedNode]:
-    """The named graphs of a store whose statements count as known."""
+def asserted_graphs(store: Store) -> list[GraphName]:
+    """The graphs of a store whose statements count as known, the default graph first."""
     names = sorted(graph.value for graph in store.named_graphs())
     skipped = (*INTERNAL, *HELD_OUT)
-    return [NamedNode(name) for name in names if not name.startswith(skipped)]
+    return [TRAIN, *(NamedNode(name) for name in names if not name.startswith(skipped))]
 
 
 def record_quads(store: Store, held_out: bool = True) -> Iterator[Quad]:
     """The quads of the asserted graphs, then those of valid and test."""
-    graphs = asserted_graphs(store) + [NamedNode(name) for name in HELD_OUT if held_out]
+    graphs = [*asserted_graphs(store), *(NamedNode(name) for name in HELD_OUT if held_out)]
     for graph in graphs:
         yield from store.quads_for_pattern(None, None, None, graph)
 

@@ -41,7 +41,6 @@ IDS = st.one_of(
         ]
     ),
 )
-SAFE = TEXT.filter(lambda text: "\x00" not in text)
 
 
 @st.composite

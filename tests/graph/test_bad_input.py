@@ -180,7 +180,7 @@ def test_no_space_keeps_the_old_graph_and_removes_the_new(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for owner, name in ((formats, "_store"), (formats, "_read_beside"), (KnowledgeGraph, "_write")):
+    for owner, name in ((formats, "_store"), (formats, "_in_thread"), (KnowledgeGraph, "_write")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, full)
             if name == "_store":
