@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from accord.graph.builder import GraphBuilder as GraphBuilder
     from accord.graph.graph import KnowledgeGraph as KnowledgeGraph
     from accord.model.knowledge_model import KnowledgeModel as KnowledgeModel
+    from accord.train.plan import plan_run as plan_run
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ PUBLIC = {
     "load_config": "accord.config",
     "load_graph": "accord.api",
     "load_model": "accord.api",
+    "plan_run": "accord.train.plan",
     "train_run": "accord.api",
 }
 """Public name -> the module that defines it."""

@@ -1,0 +1,339 @@
+"""What a run will need, from a few real steps measured before it starts."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from accord.graph.graph import KnowledgeGraph
+from accord.model.knowledge_model import KnowledgeModel
+from accord.model.reading import Key
+from accord.model.saving import trainable
+from accord.objectives.base import Objective
+from accord.progress import say, track
+from accord.text.examples import Sequence, length
+from accord.text.render import entity_text
+from accord.train.cache import build_cache, plan_pieces
+from accord.train.checkpoint import KEEP
+from accord.train.environment import disk_free_bytes, memory_bytes
+from accord.train.loop import peak_memory
+from accord.train.recipe import Recipe
+from accord.train.setup import Weighted, build_objectives, own_continuations
+from accord.train.step import Step
+
+STEPS = 12
+"""Steps that are measured at most."""
+STEP_SECONDS = 20.0
+"""Seconds in which they are measured."""
+SAMPLE_TOKENS = 6144
+"""Tokens that the frozen layers read to be timed."""
+SHORTER = 8
+"""The base model's own texts are timed at this fraction of their length."""
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was measured, and what follows for the whole run."""
+
+    steps: int
+    """Optimizer steps of the run."""
+    step_seconds: float
+    """Seconds of an optimizer step."""
+    tokens_per_second: float
+    cache_tokens: int
+    """Tokens that the frozen layers read once."""
+    cache_bytes: int
+    cache_seconds: float
+    text_seconds: float
+    """Seconds in which the base model writes the texts to stay near to."""
+    validation_seconds: float
+    """Seconds of all validations."""
+    checkpoint_bytes: int
+    """Disk for checkpoints and the finished model."""
+    peak_memory_bytes: int
+    """Of the process, or of the GPU where there is one."""
+
+    @property
+    def seconds(self) -> float:
+        """The whole run, without loading the model."""
+        steps = self.steps * self.step_seconds
+        return steps + self.cache_seconds + self.text_seconds + self.validation_seconds
+
+
+def probe(
+    recipe: Recipe,
+    graph: KnowledgeGraph,
+    texts: Iterable[Path] = (),
+    device: str | None = None,
+) -> Probe:
+    """Runs a few steps of a run and measures them; nothing is kept.
+
+    Args:
+        recipe: The run's settings.
+        graph: The run's graph.
+        texts: Files for the language objective, as for the run.
+        device: "cpu", "cuda", ...; None picks one.
+
+    Returns:
+        Times and sizes of the whole run.
+
+    Raises:
+        ConfigError: The settings do not fit the model, or the cache its cap.
+    """
+    model = KnowledgeModel.create(recipe.model, recipe.text, device, recipe.seed)
+    files = list(texts)
+    written = 0.0 if files or not recipe.language.weight else _writing_seconds(model, recipe)
+    with tempfile.TemporaryDirectory(prefix="accord-plan-") as name:
+        folder = Path(name)
+        objectives = build_objectives(
+            recipe, model, graph, files or [_stand_in(recipe, graph, folder)]
+        )
+        for objective, _ in objectives:
+            objective.parameters.to(model.device)
+        pieces = _pieces(recipe, model, graph, objectives)
+        tokens = sum(len(key[1]) for key in pieces)
+        cached = _reading_seconds(model, pieces) if pieces else 0.0
+        if pieces:
+            _attach(recipe, model, objectives, folder)
+        seconds, step_tokens = _step_seconds(recipe, model, objectives)
+        validated = _validation_seconds(recipe, model, graph)
+    kept = sum(p.numel() for p in trainable(model).values()) * 4
+    size = _cache_bytes(recipe, model, tokens)
+    return Probe(
+        steps=recipe.loop.steps,
+        step_seconds=seconds,
+        tokens_per_second=step_tokens / max(seconds, 1e-9),
+        cache_tokens=tokens,
+        cache_bytes=size,
+        cache_seconds=cached,
+        text_seconds=written,
+        validation_seconds=validated,
+        # A checkpoint holds weights, two moments of AdamW and the best weights; the model twice.
+        checkpoint_bytes=kept * (4 * KEEP + 2),
+        peak_memory_bytes=_peak(model, size),
+    )
+
+
+def _pieces(
+    recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph, objectives: Weighted
+) -> list[Key]:
+    """What the run's cache will hold; nothing without one."""
+    if not (recipe.model.freeze_layers and recipe.loop.cache_gb):
+        return []
+    asked = (s for objective, _ in objectives for s in objective.sequences())
+    return plan_pieces(model.reader, (*asked, *_valid_queries(model, graph)))
+
+
+def _valid_queries(model: KnowledgeModel, graph: KnowledgeGraph) -> list[Sequence]:
+    valid = graph.triples_of("valid").astype(np.int64)
+    both = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
+    texts = model.texts(graph)
+    return [texts.query(h, r) for h, r in np.unique(both, axis=0).tolist()]
+
+
+def _writing_seconds(model: KnowledgeModel, recipe: Recipe) -> float:
+    """Seconds to write the base model's own texts, from shorter ones."""
+    size = max(2, recipe.language.tokens // SHORTER)
+    start = time.monotonic()
+    own_continuations(model, recipe.language.texts, size, recipe.seed)
+    return (time.monotonic() - start) * recipe.language.tokens / size
+
+
+def _stand_in(recipe: Recipe, graph: KnowledgeGraph, folder: Path) -> Path:
+    """A file of plain text in place of what the base model would write; only its length counts."""
+    found = "\n".join(entity_text(graph, e) for e in range(min(graph.num_entities, 100))) + "\n"
+    letters = 8 * recipe.language.texts * recipe.language.tokens
+    path = folder / "text.txt"
+    path.write_text(found * (1 + letters // len(found)), encoding="utf-8")
+    return path
+
+
+def _reading_seconds(model: KnowledgeModel, pieces: list[Key]) -> float:
+    """Seconds in which the frozen layers read all pieces, from a sample of them."""
+    order = np.random.default_rng(0).permutation(len(pieces))
+    sizes = np.cumsum([len(pieces[i][1]) for i in order])
+    sample = [pieces[i] for i in order[: int(np.searchsorted(sizes, SAMPLE_TOKENS)) + 1]]
+    model.reader.read_pieces(sample[:8])
+    start = time.monotonic()
+    model.reader.read_pieces(sample)
+    spent = time.monotonic() - start
+    return spent * float(sizes[-1]) / sum(len(key[1]) for key in sample)
+
+
+def _attach(recipe: Recipe, model: KnowledgeModel, objectives: Weighted, folder: Path) -> None:
+    """A cache of what the measured steps read."""
+    asked = (s for step in range(STEPS) for s in _asked(objectives, step))
+    pieces = plan_pieces(model.reader, asked)
+    model.reader.store = build_cache(model.reader, pieces, folder, recipe.loop.cache_gb, "plan")
+
+
+def _asked(objectives: Weighted, step: int) -> Iterable[Sequence]:
+    for objective, _ in objectives:
+        for request in objective.requests(objective.batch(step)).values():
+            yield from request.sequences
+
+
+def _step_seconds(
+    recipe: Recipe, model: KnowledgeModel, objectives: Weighted
+) -> tuple[float, float]:
+    """Seconds and tokens of an optimizer step."""
+    loop = recipe.loop
+    step = Step(model, objectives, loop.chunk_tokens, loop.keep_tokens, recipe.seed)
+    parameters = [*trainable(model).values(), *_own(objectives)]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-9)
+    count = max(2, STEPS // loop.accumulation)
+    spent: list[float] = []
+    tokens = 0.0
+    with track("measuring steps", count, "steps") as advance:
+        for number in range(count):
+            start = time.monotonic()
+            # The first two steps read the teacher's texts and warm up; they are not counted.
+            logs = [
+                step((number * loop.accumulation + i) % STEPS) for i in range(loop.accumulation)
+            ]
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            if model.device.type == "cuda":
+                torch.cuda.synchronize(model.device)
+            spent.append(time.monotonic() - start)
+            tokens += sum(log["tokens"] for log in logs)
+            advance(1)
+            if sum(spent) > STEP_SECONDS and len(spent) > 3:
+                break
+    return float(np.median(spent[2:] or spent)), tokens / len(spent)
+
+
+def _own(objectives: list[tuple[Objective, float]]) -> list[torch.nn.Parameter]:
+    return [p for objective, _ in objectives for p in objective.parameters.values()]
+
+
+def _validation_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph) -> float:
+    """Seconds of all validations, from a sample of what one reads."""
+    valid = graph.triples_of("valid")
+    if not recipe.loop.validate_every or not len(valid):
+        return 0.0
+    texts = model.texts(graph)
+    queries = _valid_queries(model, graph)
+    share = min(1.0, recipe.loop.validate_queries / len(valid))
+    entities = [texts.tail(e) for e in range(graph.num_entities)]
+    total = sum(map(length, entities)) + share * sum(map(length, queries))
+    rng = np.random.default_rng(0)
+    sample = [entities[i] for i in rng.permutation(len(entities))[:64]]
+    sample += [queries[i] for i in rng.permutation(len(queries))[:64]]
+    if recipe.model.freeze_layers and recipe.loop.cache_gb:
+        model.reader.store = _Kept(model, sample)
+    start = time.monotonic()
+    model.embed(sample)
+    spent = time.monotonic() - start
+    times = recipe.loop.steps // recipe.loop.validate_every
+    return spent * total / sum(map(length, sample)) * times
+
+
+class _Kept:
+    """A store of a few texts in memory, so that a probe reads as a run with its cache does."""
+
+    def __init__(self, model: KnowledgeModel, sequences: list[Sequence]) -> None:
+        pieces = plan_pieces(model.reader, sequences)
+        self.rows = model.reader.read_pieces(pieces).float().cpu()
+        lengths = np.array([len(key[1]) for key in pieces], dtype=np.int64)
+        self.starts = dict(zip(pieces, (np.cumsum(lengths) - lengths).tolist(), strict=True))
+
+    def start(self, key: Key) -> int:
+        """First row of a piece, or -1."""
+        return self.starts.get(key, -1)
+
+    def take(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> torch.Tensor:
+        """(n, D) rows."""
+        return self.rows[torch.from_numpy(rows)]
+
+
+def _cache_bytes(recipe: Recipe, model: KnowledgeModel, tokens: int) -> int:
+    width = int(model.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    whole = tokens * width * 4
+    return int(whole if whole <= recipe.loop.cache_gb * GIGABYTE else whole // 2)
+
+
+def _peak(model: KnowledgeModel, cache: int) -> int:
+    """On a CPU the cache's pages count as the process's memory once they were read."""
+    mapped = 0 if model.device.type == "cuda" else cache
+    return int(peak_memory(model.device) + mapped)
+
+
+def plan_run(
+    recipe: Recipe,
+    graph: KnowledgeGraph,
+    texts: Iterable[Path] = (),
+    device: str | None = None,
+    folder: Path | None = None,
+) -> dict[str, Any]:
+    """Memory, disk and time of a run, and whether they are there.
+
+    Args:
+        recipe: The run's settings.
+        graph: The run's graph.
+        texts: Files for the language objective.
+        device: "cpu", "cuda", ...; None picks one.
+        folder: Where the run will be written; None is the working folder.
+
+    Returns:
+        {"seconds", "train_seconds", "cache_seconds", "text_seconds", "validation_seconds", "steps",
+        "step_seconds", "tokens_per_second", "cache_tokens", "peak_memory_gb", "disk_gb",
+        "memory_here_gb", "disk_here_gb", "fits", "problems"}; GB are 10^9 bytes.
+    """
+    say("measuring a few steps")
+    found = probe(recipe, graph, texts, device)
+    disk = found.cache_bytes + found.checkpoint_bytes
+    memory, free = memory_bytes(), disk_free_bytes((folder or Path.cwd()).resolve())
+    result = {
+        "seconds": found.seconds,
+        "train_seconds": found.steps * found.step_seconds,
+        "cache_seconds": found.cache_seconds,
+        "text_seconds": found.text_seconds,
+        "validation_seconds": found.validation_seconds,
+        "steps": found.steps,
+        "step_seconds": found.step_seconds,
+        "tokens_per_second": found.tokens_per_second,
+        "cache_tokens": found.cache_tokens,
+        "peak_memory_gb": found.peak_memory_bytes / GIGABYTE,
+        "disk_gb": disk / GIGABYTE,
+        "memory_here_gb": None if memory is None else memory / GIGABYTE,
+        "disk_here_gb": free / GIGABYTE,
+    }
+    problems = shortages(found, memory, free)
+    return {**result, "fits": not problems, "problems": problems}
+
+
+def shortages(found: Probe, memory: int | None, disk: int) -> list[str]:
+    """What is too small here, each with what to change.
+
+    Args:
+        found: What the run needs.
+        memory: Bytes of memory here; None if unknown.
+        disk: Free bytes on the run's disk.
+
+    Returns:
+        Sentences; empty where everything fits.
+    """
+    needed = found.cache_bytes + found.checkpoint_bytes
+    problems = []
+    # The cache is mapped, not held: the system drops its pages before memory runs out.
+    held = found.peak_memory_bytes - found.cache_bytes
+    if memory is not None and held > 0.9 * memory:
+        problems.append(
+            f"{held / GIGABYTE:.1f} GB of memory are needed, {memory / GIGABYTE:.1f} are here: "
+            "lower loop.keep_tokens and loop.chunk_tokens, or freeze more layers"
+        )
+    if needed > 0.95 * disk:
+        problems.append(
+            f"{needed / GIGABYTE:.1f} GB of disk are needed, {disk / GIGABYTE:.1f} are free: "
+            "choose another --out, or set loop.cache_gb=0"
+        )
+    return problems

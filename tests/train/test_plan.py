@@ -1,0 +1,108 @@
+"""The plan of a run against the run itself, on a tiny model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accord.config import load_config, to_toml
+from accord.errors import ConfigError
+from accord.graph.graph import KnowledgeGraph
+from accord.train.plan import Probe, plan_run, probe, shortages
+from accord.train.recipe import Recipe
+
+SETTINGS = [
+    "freeze_layers=2",
+    "reading=segments",
+    "rank=4",
+    "dtype=float32",
+    "batch_size=8",
+    "steps=6",
+    "validate_every=3",
+    "completion.rows=4",
+    "language.tokens=8",
+    "language.texts=4",
+    "cache_gb=0.1",
+]
+
+
+@pytest.fixture
+def recipe(tiny_llama: tuple[Any, Any], tmp_path: Path) -> Recipe:
+    model, tokenizer = tiny_llama
+    model.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    return load_config(Recipe, None, [*SETTINGS, f"model.name={tmp_path / 'base'}"])
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "plain.txt"
+    path.write_text("Tokyo is the capital of Japan. " * 20)
+    return path
+
+
+def test_plan_counts_what_the_run_then_reads(
+    recipe: Recipe, tiny_graph: KnowledgeGraph, text: Path, tmp_path: Path
+) -> None:
+    from accord.api import train_run
+
+    planned = probe(recipe, tiny_graph, [text], "cpu")
+    (tmp_path / "r.toml").write_text(to_toml(recipe))
+    folder = tiny_graph.save(tmp_path / "tiny")
+    train_run(tmp_path / "r.toml", folder, tmp_path / "run", text=[text], device="cpu")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert planned.cache_tokens == result["cache_tokens"] > 0
+    assert planned.steps == result["steps"]
+    size = (tmp_path / "run" / "cache" / "hidden.npy").stat().st_size
+    assert planned.cache_bytes == pytest.approx(size, abs=256)
+    saved = sum(p.stat().st_size for p in (tmp_path / "run" / "checkpoints").rglob("*.safetensors"))
+    assert planned.checkpoint_bytes == pytest.approx(saved, rel=0.5)
+    assert planned.peak_memory_bytes == pytest.approx(result["peak_memory_gb"] * 1e9, rel=0.25)
+
+
+def test_plan_leaves_nothing_behind(
+    recipe: Recipe, tiny_graph: KnowledgeGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    found = plan_run(recipe, tiny_graph, device="cpu", folder=tmp_path)
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert found["fits"] and found["problems"] == []
+    parts = ("train_seconds", "cache_seconds", "text_seconds", "validation_seconds")
+    assert found["seconds"] == pytest.approx(sum(found[part] for part in parts))
+    assert all(found[part] > 0 for part in parts)
+
+
+def test_plan_without_cache_language_and_validation(
+    recipe: Recipe, tiny_graph: KnowledgeGraph
+) -> None:
+    plain = replace(
+        recipe,
+        model=replace(recipe.model, freeze_layers=0, reading="full"),
+        language=replace(recipe.language, weight=0.0),
+        loop=replace(recipe.loop, validate_every=0, accumulation=2),
+    )
+    found = probe(plain, tiny_graph, device="cpu")
+    assert (found.cache_tokens, found.cache_bytes, found.cache_seconds) == (0, 0, 0)
+    assert (found.text_seconds, found.validation_seconds) == (0, 0)
+    assert found.step_seconds > 0
+
+
+def test_plan_refuses_what_the_run_would_refuse(recipe: Recipe, tiny_graph: KnowledgeGraph) -> None:
+    wrong = replace(recipe, model=replace(recipe.model, freeze_layers=4))
+    with pytest.raises(ConfigError, match="freeze_layers is 4, the model has 4 layers"):
+        probe(wrong, tiny_graph, device="cpu")
+
+
+def test_shortages_say_what_to_change() -> None:
+    gb = 10**9
+    needed = Probe(100, 1.0, 1.0, 1, 8 * gb, 0.0, 0.0, 0.0, gb, 20 * gb)
+    assert shortages(needed, 32 * gb, 64 * gb) == []
+    memory, disk = shortages(needed, 8 * gb, 4 * gb)
+    assert memory.startswith("12.0 GB of memory are needed, 8.0 are here: lower")
+    assert disk.startswith("9.0 GB of disk are needed, 4.0 are free: choose")
+    assert shortages(needed, None, 64 * gb) == []
