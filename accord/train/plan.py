@@ -244,7 +244,8 @@ class _Kept:
         pieces = plan_pieces(model.reader, sequences)
         self.rows = model.reader.read_pieces(pieces).float().cpu()
         lengths = np.array([len(key[1]) for key in pieces], dtype=np.int64)
-        self.starts = dict(zip(pieces, (np.cumsum(lengths) - lengths).tolist(), strict=True))
+        first: list[int] = (np.cumsum(lengths) - lengths).tolist()
+        self.starts = dict(zip(pieces, first, strict=True))
 
     def start(self, key: Key) -> int:
         """First row of a piece, or -1."""
