@@ -76,9 +76,12 @@ def open_wn18rr(source: Path, folder: Path) -> None:
 
 
 def measure(work: Callable[[Path, Path], None], source: Path, repeats: int) -> dict[str, float]:
-    """Best seconds and peak gigabytes over runs in fresh processes; imports are not timed."""
+    """Best seconds and peak gigabytes over runs in fresh processes; imports are not timed.
+
+    Seconds of processor time stand beside those of the clock: a busy machine shows in the second.
+    """
     context = multiprocessing.get_context("spawn")
-    best = {"seconds": float("inf"), "gb": 0.0}
+    best = {"seconds": float("inf"), "cpu_seconds": float("inf"), "gb": 0.0}
     for _ in range(repeats):
         queue = context.SimpleQueue()
         process = context.Process(target=timed, args=(work, source, queue))
@@ -86,8 +89,10 @@ def measure(work: Callable[[Path, Path], None], source: Path, repeats: int) -> d
         process.join()
         if process.exitcode:
             raise SystemExit(f"{work.__name__} failed")
-        seconds, gigabytes = queue.get()
-        best = {"seconds": min(best["seconds"], seconds), "gb": max(best["gb"], gigabytes)}
+        seconds, cpu, gigabytes = queue.get()
+        best["seconds"] = min(best["seconds"], seconds)
+        best["cpu_seconds"] = min(best["cpu_seconds"], cpu)
+        best["gb"] = max(best["gb"], gigabytes)
     return best
 
 
@@ -98,12 +103,12 @@ def timed(work: Callable[[Path, Path], None], source: Path, queue: Any) -> None:
         __import__("rdflib")
     folder = Path(tempfile.mkdtemp(dir=source.parent))
     try:
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         work(source, folder)
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    queue.put((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
+    queue.put((seconds, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
 
 
 def wn18rr(folder: Path) -> Path | None:
@@ -157,11 +162,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     result = run(arguments.triples, arguments.repeats)
-    print(f"{'arm':<24} {'seconds':>9} {'triples/s':>11} {'GB':>6}")
+    print(f"{'arm':<24} {'seconds':>9} {'CPU s':>8} {'triples/s':>11} {'GB':>6}")
     for name, arm in result["arms"].items():
         print(
-            f"{name:<24} {arm['seconds']:>9.2f} {arm['triples_per_second']:>11,.0f} "
-            f"{arm['gb']:>6.2f}"
+            f"{name:<24} {arm['seconds']:>9.2f} {arm['cpu_seconds']:>8.2f} "
+            f"{arm['triples_per_second']:>11,.0f} {arm['gb']:>6.2f}"
         )
     for key, goal in GOALS.items():
         value = result[key]

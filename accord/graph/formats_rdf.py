@@ -225,6 +225,8 @@ class _Assembly:
         """Gives each node its best text of a kind: by language, then property, then order."""
         values = self.reader.values
         rows = np.flatnonzero(self.kind == kind)
+        if kind == DESCRIPTION:  # a mere relation has none, so its comment counts as left out
+            rows = rows[self.number[self.rows[rows, 0]] >= 0]
         # An empty text counts only where an earlier import says that there is none.
         full = np.array([bool(values[row]) for row in rows.tolist()], dtype=np.bool_)
         rows = rows[full | (self.place[rows] < 0)]

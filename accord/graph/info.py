@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -225,7 +226,8 @@ def summary(info: dict[str, Any]) -> str:
     ]
     lines = [info["name"], *(f"  {what:<11} {value}" for what, value in rows), ""]
     lines += _relation_lines(info["relation_list"])
-    lines += ["", *(f"warning: {text}" for text in info["warnings"])] if info["warnings"] else []
+    for text in info["warnings"]:
+        lines += ["", textwrap.fill(f"warning: {text}", 100, subsequent_indent="  ")]
     return "\n".join(lines)
 
 

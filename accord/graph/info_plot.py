@@ -95,7 +95,8 @@ def _relation_panel(axes: Axes, info: dict[str, Any]) -> None:
     axes.invert_yaxis()
     more = f" ({len(rows)} of {info['relations']})" if len(rows) < info["relations"] else ""
     axes.set(title=f"Relations{more}", xlabel="triples")
-    axes.legend(fontsize=8, loc="lower right")
+    if rows:
+        axes.legend(fontsize=8, loc="lower right")
 
 
 def _short(text: str) -> str:

@@ -1,9 +1,9 @@
 """The graph of record: an embedded Oxigraph store with patches, a log and exact rollback.
 
-The default graph, and any named graph of the source's own, are what is asserted (train);
-`urn:accord:graph:valid` and `...:test` stay apart; `urn:accord:proposed:ID` and `urn:accord:rejected:ID` hold
-one proposal each; `urn:accord:patch:ID:...` what a patch really changed, and
-`urn:accord:graph:log` when and why.
+The default graph, and any named graph of the source's own, are what is asserted (train). What is
+held out stays apart in `urn:accord:graph:valid` and `...:test`; `urn:accord:proposed:ID` and
+`urn:accord:rejected:ID` hold one proposal each. `urn:accord:patch:ID:...` keeps what a patch really
+changed, and `urn:accord:graph:log` when and why.
 """
 
 from __future__ import annotations
