@@ -17,8 +17,14 @@ from accord.model import embedded
 DEFAULT_MODEL = "smollm2-135m-q4"
 LAYER_LISTS = ("layers", "h", "layer")
 """Where families keep their layers: Llama and kin, GPT-2 and kin, BERT and kin."""
-MLP_TARGETS = ("gate_proj", "up_proj", "down_proj", "fc1", "fc2", "c_fc", "c_proj")
-ATTENTION_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "dense", "c_attn", "out_proj")
+MLP_TARGETS = (
+    *("gate_proj", "up_proj", "down_proj", "gate_up_proj"),
+    *("fc1", "fc2", "c_fc", "c_proj", "dense_h_to_4h", "dense_4h_to_h"),
+)
+ATTENTION_TARGETS = (
+    *("q_proj", "k_proj", "v_proj", "o_proj", "out_proj"),
+    *("dense", "qkv_proj", "query_key_value", "c_attn", "c_proj"),
+)
 Adapter = Literal["lora", "full", "none"]
 
 
@@ -121,7 +127,7 @@ def load_base(name: str, dtype: torch.dtype, device: torch.device) -> tuple[nn.M
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = resolve(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -136,12 +142,19 @@ def load_base(name: str, dtype: torch.dtype, device: torch.device) -> tuple[nn.M
         raise ModelError(f"the tokenizer of {name!r} has no end token", "choose another model")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return model.to(device).eval().requires_grad_(False), tokenizer
+    module: nn.Module = model
+    return module.to(device).eval().requires_grad_(False), tokenizer
+
+
+def without_adapter(model: nn.Module) -> nn.Module:
+    """The model inside a PEFT wrapper, or the model itself."""
+    inner: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
+    return inner
 
 
 def base_model(model: nn.Module) -> nn.Module:
     """The stack without the language-model head, inside or outside a PEFT wrapper."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = without_adapter(model)
     prefix = getattr(inner, "base_model_prefix", "")
     stack = getattr(inner, prefix, inner) if prefix else inner
     if not isinstance(stack, nn.Module):
@@ -197,7 +210,7 @@ def add_adapter(model: nn.Module, config: ModelConfig) -> nn.Module:
         task_type="CAUSAL_LM",
         fan_in_fan_out=any(type(m).__name__ == "Conv1D" for m in layers.modules()),
     )
-    wrapped: nn.Module = get_peft_model(model, lora)  # type: ignore[arg-type]
+    wrapped: nn.Module = get_peft_model(model, lora)
     for name, parameter in wrapped.named_parameters():
         if "lora_" in name:
             parameter.data = parameter.data.float()
@@ -223,26 +236,32 @@ def lora_targets(layers: nn.ModuleList, which: str) -> list[str]:
     Raises:
         ModelError: The layers have no map of that kind.
     """
-    mlp, attention = set(), set()
+    mlp: set[str] = set()
+    attention: set[str] = set()
     for name, module in layers[-1].named_modules():
-        leaf = name.rsplit(".", 1)[-1]
         if type(module).__name__ not in ("Linear", "Conv1D"):
             continue
         inside_attention = "attn" in name or "attention" in name
-        (attention if inside_attention else mlp).add(leaf)
-    found = {"mlp": mlp, "attention": attention, "all": mlp | attention}[which]
+        (attention if inside_attention else mlp).add(name)
+    wanted = {"mlp": mlp, "attention": attention, "all": mlp | attention}[which]
     known = {"mlp": MLP_TARGETS, "attention": ATTENTION_TARGETS}.get(which)
-    found = found & set(known) if known else found
+    found = {name for name in wanted if known is None or _leaf(name) in known}
     if not found:
         raise ModelError(f"no {which} maps found to adapt", "set model.targets=all or adapter=full")
-    return sorted(found)
+    # GPT-2 has a c_proj in both parts: where the last word alone says too little, the path stands.
+    others = {_leaf(name) for name in (mlp | attention) - found}
+    return sorted({name if _leaf(name) in others else _leaf(name) for name in found})
+
+
+def _leaf(name: str) -> str:
+    return name.rsplit(".", 1)[-1]
 
 
 @contextmanager
 def adapter_off(model: nn.Module) -> Iterator[None]:
     """The base model inside, whatever adapter is on outside."""
     if hasattr(model, "disable_adapter"):
-        with model.disable_adapter():
+        with model.disable_adapter():  # type: ignore[operator]
             yield
     else:
         yield
@@ -307,7 +326,7 @@ def run_lower(
     stand_ins: dict[int, nn.Module] = {i: _Pass() for i in range(count + 1, len(layers))}
     stand_ins[count] = capture
     with _swapped(layers, stand_ins):
-        base_model(model)(input_ids=ids, attention_mask=mask, use_cache=False)
+        base_model(model)(input_ids=ids, use_cache=False, **_masked(mask))
     if capture.hidden is None:
         raise ModelError(f"{type(base_model(model)).__name__} did not run its layers in order")
     return capture.hidden
@@ -331,20 +350,27 @@ def run_upper(
     stand_ins: dict[int, nn.Module] = {i: _Pass() for i in range(count)}
     stand_ins[0] = _Inject(hidden)
     with _swapped(layers, stand_ins):
-        out = base_model(model)(inputs_embeds=hidden, attention_mask=mask, use_cache=False)
+        out = base_model(model)(inputs_embeds=hidden, use_cache=False, **_masked(mask))
     last: torch.Tensor = out.last_hidden_state
     return last
 
 
 def run_all(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """(B, L, D) `last_hidden_state` of the whole stack; arguments as in `run_lower`."""
-    out = base_model(model)(input_ids=ids, attention_mask=mask, use_cache=False)
+    out = base_model(model)(input_ids=ids, use_cache=False, **_masked(mask))
     last: torch.Tensor = out.last_hidden_state
     return last
 
 
+def _masked(mask: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """Mask and positions; tokens are counted from the first that is kept, on whichever side."""
+    if mask is None:
+        return {}
+    positions = (mask.long().cumsum(-1) - 1).clamp_min(0)  # (B, L)
+    return {"attention_mask": mask.long(), "position_ids": positions}
+
+
 def output_weights(model: nn.Module) -> nn.Module:
     """The language-model head: hidden (…, D) -> logits (…, V)."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    head: nn.Module = inner.get_output_embeddings()
+    head: nn.Module = without_adapter(model).get_output_embeddings()  # type: ignore[operator]
     return head
