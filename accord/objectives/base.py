@@ -140,7 +140,9 @@ def points_after(sequences: list[Sequence], prefix_lengths: list[int]) -> tuple[
     Returns:
         The points, and (M,) the token ids to predict there.
     """
-    rows, positions, targets = [], [], []
+    rows: list[int] = []
+    positions: list[int] = []
+    targets: list[int] = []
     for i, (sequence, start) in enumerate(zip(sequences, prefix_lengths, strict=True)):
         flat = [token for segment in sequence for token in segment]
         rows += [i] * (len(flat) - start)

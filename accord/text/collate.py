@@ -138,7 +138,8 @@ class _NeighbourTable:
             getattr(self.graph, f"{side}_edges"),
         )
         rows = edges[offsets[entity] : offsets[entity + 1]]
-        return self.graph.triples[rows[self.train[rows]]]
+        triples: npt.NDArray[np.int32] = self.graph.triples[rows[self.train[rows]]]
+        return triples
 
 
 def tokens(tokenizer: Any, text: str) -> Segment:

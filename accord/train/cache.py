@@ -109,12 +109,13 @@ def _fill(
     dtype: np.dtype[np.generic],
 ) -> None:
     starts = np.cumsum(lengths) - lengths
+    limit = float(np.finfo(np.float16 if dtype == np.float16 else np.float32).max)
     try:
         rows = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         with track("reading frozen layers", shape[0], "tokens") as advance:
             for group in chunks_by_length(lengths, FILL_BLOCK):
                 states = reader.read_pieces([pieces[i] for i in group]).float().cpu().numpy()
-                if not np.isfinite(states).all() or np.abs(states).max() > np.finfo(dtype).max:
+                if not np.isfinite(states).all() or np.abs(states).max() > limit:
                     raise DataError("the frozen layers gave NaN or values beyond float16", path)
                 at = np.cumsum(lengths[group]) - lengths[group]
                 for i, offset in zip(group.tolist(), at.tolist(), strict=True):

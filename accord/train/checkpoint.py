@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -57,7 +56,7 @@ class RunFolder:
                 "w", dir=target.parent, prefix=f".{target.name}.", delete=False, encoding="utf-8"
             ) as file:
                 file.write(text)
-            os.replace(file.name, target)
+            Path(file.name).replace(target)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Writes one JSON file atomically."""

@@ -261,7 +261,7 @@ class Step:
                 (grad,) = torch.autograd.grad(weight * loss.value, states, retain_graph=True)
                 norms[objective.name] = float(grad.norm())
             total = total + weight * loss.value
-        (scale * total).backward()
+        (scale * total).backward()  # type: ignore[no-untyped-call]
         for name, norm in norms.items():
             log[f"{name}/share"] = norm / max(sum(norms.values()), 1e-12)
         return {"loss": float(total.detach()), **log}
@@ -284,4 +284,5 @@ class Step:
             else:
                 places, hidden = self._read_chunk(plan, chunk, step, number)
             if hidden.requires_grad:
-                hidden.backward(states.grad[torch.from_numpy(places).to(states.device)])
+                gradient = states.grad[torch.from_numpy(places).to(states.device)]
+                hidden.backward(gradient)  # type: ignore[no-untyped-call]
