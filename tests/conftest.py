@@ -11,6 +11,8 @@ import pytest
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
 
+# Tests run offline; nothing may ask the Hub. Set before anything imports huggingface_hub.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 REPOSITORY = Path(__file__).resolve().parent.parent
 XSD = "http://www.w3.org/2001/XMLSchema#"
 

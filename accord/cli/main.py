@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import warnings
 from typing import Any
 
 import typer
@@ -93,4 +95,11 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 the user can mend it, 1 our fault, 130 stopped by Ctrl-C.
     """
+    _quiet()
     return run(app, sys.argv[1:] if argv is None else argv)
+
+
+def _quiet() -> None:
+    """Keeps what libraries tell their own developers off a user's screen."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft)\b")

@@ -84,6 +84,11 @@ def test_unknown_model_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> 
     assert "'smollm2-135m-q4'" in json.loads(capsys.readouterr().out)["hint"]
 
 
+def test_a_hub_model_that_cannot_be_had(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model", "fetch", "owner/no-such-model", "--json"]) == 2
+    assert "cannot fetch 'owner/no-such-model'" in json.loads(capsys.readouterr().out)["error"]
+
+
 @pytest.mark.parametrize("command", [["merge", "--out", "x"], ["push", "me/x"]])
 def test_a_folder_without_a_model(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
