@@ -41,7 +41,12 @@ def evaluate(scores: Float32, triples: Int64, known: Int64, batch: int = 32) -> 
     from pykeen.evaluation import RankBasedEvaluator
     from pykeen.evaluation.evaluator import _evaluate_batch
 
-    evaluator = RankBasedEvaluator(filtered=True)
+    evaluator = RankBasedEvaluator(
+        filtered=True,
+        metrics=["mr", "mrr", "hits@k", "hits@k", "hits@k", "hits@k"],
+        metrics_kwargs=[None, None, *({"k": k} for k in (1, 3, 5, 10))],
+        add_defaults=False,
+    )
     model = GivenScores(scores)
     filters, rows = torch.from_numpy(known), torch.from_numpy(triples)
     with torch.inference_mode():
