@@ -226,15 +226,14 @@ def summary(info: dict[str, Any]) -> str:
     ]
     lines = [info["name"], *(f"  {what:<11} {value}" for what, value in rows), ""]
     lines += _relation_lines(info["relation_list"])
-    for text in info["warnings"]:
-        lines += ["", textwrap.fill(f"warning: {text}", 100, subsequent_indent="  ")]
+    lines += [""] if info["warnings"] else []
+    lines += [textwrap.fill(f"! {text}", 100, subsequent_indent="  ") for text in info["warnings"]]
     return "\n".join(lines)
 
 
 def _kinds(cardinality: dict[str, int]) -> str:
-    return ", ".join(
-        f"{cardinality[k]} {k}" for k in ("1-1", "1-n", "n-1", "n-n") if k in cardinality
-    )
+    kinds = ("1-1", "1-n", "n-1", "n-n")
+    return "  ".join(f"{kind}: {cardinality[kind]:,}" for kind in kinds if kind in cardinality)
 
 
 def _relation_lines(rows: list[dict[str, Any]]) -> list[str]:

@@ -40,7 +40,9 @@ def server(folder: Path) -> Iterator[tuple[str, str, str]]:
         return
     password, port = secrets.token_hex(8), free_port()
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command(folder, port, password), stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command(folder, port, password), stdout=log, stderr=log, cwd=folder
+        )
         try:
             wait_for(port, process)
             yield f"bolt://127.0.0.1:{port}/films", "root", password
