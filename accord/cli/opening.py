@@ -48,16 +48,10 @@ def record(kind: str, run: str, before: Path | None, result: Mapping[str, Any]) 
     Returns:
         The file, or None where there is no run to keep it in.
     """
-    from accord.train.checkpoint import RunFolder
+    from accord.evaluate.records import write_record
 
     folder = before if before is not None else Path(run) if is_run(run) else None
     if folder is None:
         return None
-    model = "after" if before is None else "before"
-    split = str(result.get("split", ""))
-    name = "-".join(part for part in (kind, split, model) if part)
     command = "accord " + shlex.join(sys.argv[1:])
-    entry = {"kind": kind, "model": model, "split": split, "command": command}
-    target = Path("eval") / f"{name}.json"
-    RunFolder(folder).write_json(str(target), {**entry, "result": dict(result)})
-    return folder / target
+    return write_record(folder, kind, "after" if before is None else "before", result, command)
