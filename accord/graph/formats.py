@@ -188,7 +188,8 @@ def _from_reader(
     reader: QuadReader, source: str, name: str, options: ImportOptions
 ) -> KnowledgeGraph:
     builder = reader.finish(options.name or name)
-    return _finished(builder, {"source": source, "reading": _reading(options)})
+    reading = _reading(options)
+    return _finished(builder, {"source": source, **({"reading": reading} if reading else {})})
 
 
 def _reading(options: ImportOptions) -> dict[str, object]:

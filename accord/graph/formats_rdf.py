@@ -94,8 +94,10 @@ class QuadReader:
         )
         split_of = {HELD_OUT[name]: SPLITS.index(name) for name in HELD_OUT}
         for subject, predicate, value, graph in quads:
-            if type(subject) is not NamedNode or type(value) not in (NamedNode, Literal):
+            kind = type(value)
+            if type(subject) is not NamedNode or (kind is not NamedNode and kind is not Literal):
                 subject, value = self._name(subject), self._name(value)
+                kind = type(value)
                 if subject is None or value is None:
                     self.nested += 1
                     continue
@@ -103,7 +105,7 @@ class QuadReader:
             if type(graph) is not DefaultGraph:
                 graph = graph if type(graph) is NamedNode else self._blank(graph)
                 split = split_of.get(graph.value, 0)
-            if type(value) is Literal:
+            if kind is Literal:
                 datatype, language = datatypes[value.datatype.value], languages[value.language]
                 literals((nodes[subject.value], properties[predicate.value], datatype, language))
                 values(value.value)

@@ -50,12 +50,12 @@ def new_folder(target: Path) -> Iterator[Path]:
         with disk(target):
             (work / "new").mkdir()
             yield work / "new"
-        if target.exists():
-            target.rename(old)
         try:
+            if target.exists():
+                target.rename(old)
             (work / "new").rename(target)
-        except OSError:
-            if old.exists():
+        except BaseException:  # Ctrl-C between the two would lose the old one
+            if old.exists() and not target.exists():
                 old.rename(target)
             raise
     finally:

@@ -17,7 +17,7 @@ from accord.graph.iris import from_iri, to_iri
 from tests.graph.random_graphs import IDS, content, graphs
 
 RELAXED = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -51,7 +51,7 @@ def test_rdf_triples_keep_everything_but_splits(
     assert content(again) == content(graph)
 
 
-@settings(RELAXED, max_examples=15)
+@settings(RELAXED, max_examples=8)
 @given(graph=graphs())
 def test_snapshot_and_store_give_back_the_same_graph(graph: KnowledgeGraph, tmp_path: Path) -> None:
     from accord.graph.query import export_record
@@ -63,7 +63,7 @@ def test_snapshot_and_store_give_back_the_same_graph(graph: KnowledgeGraph, tmp_
     assert content(record) == content(graph)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(identifier=IDS)
 def test_ids_become_valid_iris_and_come_back(identifier: str) -> None:
     from pyoxigraph import NamedNode

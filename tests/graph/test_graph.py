@@ -17,7 +17,7 @@ from accord.graph.strings import StringTable
 from tests.graph.random_graphs import content, graphs
 
 QUICK = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
