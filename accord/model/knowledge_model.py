@@ -134,10 +134,9 @@ class KnowledgeModel(nn.Module):
         out = np.empty((len(distinct), self.projection.width), dtype=np.float32)
         with track(label, int(lengths.sum()), "tokens") as advance:
             for group in chunks_by_length(lengths, EMBED_TOKENS):
-                hidden = self.reader.last_hidden([distinct[i] for i in group])
-                rows = torch.arange(len(group), device=self.device)
-                last = torch.from_numpy(lengths[group] - 1).to(self.device)
-                out[group] = self.pool(hidden[rows, last]).cpu().numpy()
+                texts = [distinct[i] for i in group]
+                hidden = self.reader.states_at(texts, np.arange(len(group)), lengths[group] - 1)
+                out[group] = self.pool(hidden).cpu().numpy()
                 advance(int(lengths[group].sum()))
         return out[[place[s] for s in sequences]]
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from accord.errors import ConfigError, ModelError, nearest
 from accord.model import embedded
+from accord.model.last_layer import LastLayerAtPoints
 
 DEFAULT_MODEL = "smollm2-135m-q4"
 LAYER_LISTS = ("layers", "h", "layer")
@@ -25,6 +26,8 @@ ATTENTION_TARGETS = (
     *("q_proj", "k_proj", "v_proj", "o_proj", "out_proj"),
     *("dense", "qkv_proj", "query_key_value", "c_attn", "c_proj"),
 )
+POINTWISE_LAYERS = ("LlamaDecoderLayer", "Qwen3DecoderLayer")
+"""Layers that `LastLayerAtPoints` can stand in for: plain causal attention, no window."""
 Adapter = Literal["lora", "full", "none"]
 
 
@@ -214,7 +217,7 @@ def add_adapter(model: nn.Module, config: ModelConfig) -> nn.Module:
     for name, parameter in wrapped.named_parameters():
         if "lora_" in name:
             parameter.data = parameter.data.float()
-    return wrapped
+    return wrapped.eval()
 
 
 def check_frozen(freeze_layers: int, count: int) -> None:
@@ -265,6 +268,19 @@ def adapter_off(model: nn.Module) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@contextmanager
+def dropout_on(model: nn.Module) -> Iterator[None]:
+    """The adapter's dropout inside; the base model's own dropout stays off, also when training."""
+    parts = [module for name, module in model.named_modules() if name.endswith("lora_dropout")]
+    for module in parts:
+        module.train()
+    try:
+        yield
+    finally:
+        for module in parts:
+            module.eval()
 
 
 class _Pass(nn.Module):
@@ -333,7 +349,11 @@ def run_lower(
 
 
 def run_upper(
-    model: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None, count: int
+    model: nn.Module,
+    hidden: torch.Tensor,
+    mask: torch.Tensor | None,
+    count: int,
+    points: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Last hidden states from what the lowest layers gave.
 
@@ -342,6 +362,7 @@ def run_upper(
         hidden: (B, L, D) what layer `count` reads.
         mask: (B, L) bool, True = keep; None where padding is on the right of a causal model.
         count: How many lowest layers are skipped.
+        points: (M,) rows and (M,) positions that are asked for; others may be left undone.
 
     Returns:
         (B, L, D) `last_hidden_state`.
@@ -349,8 +370,10 @@ def run_upper(
     layers = layer_list(model)
     stand_ins: dict[int, nn.Module] = {i: _Pass() for i in range(count)}
     stand_ins[0] = _Inject(hidden)
+    if points is not None and mask is None and type(layers[-1]).__name__ in POINTWISE_LAYERS:
+        stand_ins[len(layers) - 1] = LastLayerAtPoints(layers[-1], *points)
     with _swapped(layers, stand_ins):
-        out = base_model(model)(inputs_embeds=hidden, use_cache=False, **_masked(mask))
+        out = base_model(model)(inputs_embeds=hidden, attention_mask=mask, use_cache=False)
     last: torch.Tensor = out.last_hidden_state
     return last
 

@@ -79,6 +79,32 @@ class Reader:
             return [(False, tuple(token for segment in sequence for token in segment))]
         return [(i > 0, segment) for i, segment in enumerate(sequence) if segment]
 
+    def states_at(
+        self,
+        sequences: list[Sequence],
+        rows: npt.NDArray[np.int64],
+        positions: npt.NDArray[np.int64],
+    ) -> torch.Tensor:
+        """Reads sequences and gives the last hidden states at some of their tokens.
+
+        Args:
+            sequences: N sequences.
+            rows: (M,) which sequence.
+            positions: (M,) which token of it.
+
+        Returns:
+            (M, D), with gradient where the upper layers are trained.
+        """
+        where, again = np.unique(np.stack([rows, positions]), axis=1, return_inverse=True)
+        points = tuple(torch.from_numpy(np.ascontiguousarray(x)).to(self.device) for x in where)
+        if not self.freeze_layers:
+            last = self.last_hidden(sequences)
+        else:
+            lower = self.lower(sequences).states
+            # A point asked for twice must be there once, or its gradient would count twice.
+            last = load.run_upper(self.lm, lower, None, self.freeze_layers, (points[0], points[1]))
+        return last[points][torch.from_numpy(again.reshape(-1)).to(self.device)]
+
     def last_hidden(self, sequences: list[Sequence]) -> torch.Tensor:
         """Reads sequences to the end, with gradient where the upper layers are trained.
 

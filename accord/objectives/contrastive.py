@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,8 @@ class ContrastiveConfig:
     """Subtracted from the cosine of the right pair."""
     temperature: float = 0.05
     """First value of the temperature, which is trained."""
+    positives: Literal["drawn", "known"] = "drawn"
+    """known: every known answer among the candidates is learnt, not only the drawn triples."""
     extra_negatives: int = 0
     """Entities drawn at random and added to the candidates of a step; -1 adds all entities."""
     self_negatives: bool = False
@@ -58,7 +61,7 @@ class ContrastiveBatch:
     tails: list[Sequence]
     """C view-2 texts."""
     row: Int64
-    """(B,) the query of each triple."""
+    """(B,) the query of each triple to learn."""
     column: Int64
     """(B,) the candidate that answers it."""
     known: npt.NDArray[np.bool_]
@@ -100,12 +103,16 @@ class Contrastive:
         keys, row = np.unique(drawn.heads * width + drawn.relations, return_inverse=True)
         pairs = np.stack([keys // width, keys % width], axis=1)
         entities = self._candidates(drawn.tails, pairs[:, 0], step)
+        column = np.searchsorted(entities, drawn.tails)
+        known = self.source.known(pairs[:, 0], pairs[:, 1], entities)
+        if self.config.positives == "known":
+            row, column = np.nonzero(known)
         return ContrastiveBatch(
             queries=[self.texts.query(h, r) for h, r in pairs.tolist()],
             tails=[self.texts.tail(e) for e in entities.tolist()],
             row=row,
-            column=np.searchsorted(entities, drawn.tails),
-            known=self.source.known(pairs[:, 0], pairs[:, 1], entities),
+            column=column,
+            known=known,
             entities=entities,
             pairs=pairs,
         )
@@ -141,6 +148,10 @@ class Contrastive:
             "accuracy": float((right > wrong).float().mean()),
         }
         return Loss(value, parts)
+
+    def size(self, batch: ContrastiveBatch) -> int:
+        """Triples."""
+        return len(batch.row)
 
     def _queue_scores(self, queries: torch.Tensor, batch: ContrastiveBatch) -> torch.Tensor | None:
         """(Q, K) cosines with the queue, known answers masked; None while it is empty."""
@@ -192,6 +203,8 @@ def info_nce(
     """Symmetric InfoNCE with an additive margin and masked known answers.
 
     Source: KaLM (arXiv 2412.04948); logits = (cosine - margin on the right pair) / temperature.
+    Differs from it: a query (or tail) with several right answers in the batch counts once, by the
+    mean over them; where each has one answer, this is the plain mean.
 
     Args:
         scores: (Q, C) cosines.
@@ -203,11 +216,18 @@ def info_nce(
         extra: (Q, K) further negatives of the row loss, known answers set far below -1.
 
     Returns:
-        Scalar: mean over triples of half the row loss plus half the column loss, nats.
+        Scalar: half the row loss plus half the column loss, nats.
     """
     right = (scores[row, column] - margin) / temperature  # (B,)
     negatives = (scores / temperature).masked_fill(known, MASKED)  # (Q, C)
     rows = negatives if extra is None else torch.cat([negatives, extra / temperature], dim=1)
     row_loss = torch.logaddexp(right, torch.logsumexp(rows, dim=1)[row]) - right
     column_loss = torch.logaddexp(right, torch.logsumexp(negatives, dim=0)[column]) - right
-    return (row_loss.mean() + column_loss.mean()) / 2
+    return (_mean_of_groups(row_loss, row) + _mean_of_groups(column_loss, column)) / 2
+
+
+def _mean_of_groups(values: torch.Tensor, group: Int64) -> torch.Tensor:
+    """Mean over groups of the mean within each."""
+    counts = np.bincount(group)
+    weight = 1.0 / (counts[group] * np.count_nonzero(counts))
+    return (values * torch.from_numpy(weight).to(values)).sum()

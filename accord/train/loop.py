@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from accord.errors import ModelError
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import put_weights, trainable
 from accord.objectives.base import Objective
@@ -103,6 +104,7 @@ class Loop:
             ModelError: A loss that is not finite; the last good checkpoint is kept.
             DataError: The disk is full; the last good checkpoint is kept.
         """
+        torch.set_flush_denormal(True)  # tiny gradients would slow a CPU down many times over
         if resume:
             self._load()
         self.accelerator.init_trackers("accord") if self.config.trackers else None
@@ -130,6 +132,11 @@ class Loop:
         rate = self._set_rate(progress.step)
         log = self._gradient(progress.step)
         norm = self._reduce_and_clip()
+        if not math.isfinite(norm):
+            raise ModelError(
+                f"the gradient's norm is {norm} at step {progress.step}",
+                "the last good checkpoint is kept; lower the learning rate or the loss weights",
+            )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         progress.step += 1
@@ -145,7 +152,9 @@ class Loop:
     def _gradient(self, step: int) -> dict[str, float]:
         count = self.config.accumulation
         shares = (step + 1) % self.config.log_every == 0 and len(self.objectives) > 1
-        logs = [self.step(step * count + i, 1 / count, shares) for i in range(count)]
+        batches = range(step * count, (step + 1) * count)
+        scales = self.step.scales(batches)
+        logs = [self.step(n, scale, shares) for n, scale in zip(batches, scales, strict=True)]
         keys = logs[-1].keys()
         mean = {k: sum(log[k] for log in logs) / count for k in keys}
         return {**mean, "tokens": mean["tokens"] * count}

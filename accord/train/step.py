@@ -10,8 +10,9 @@ Source: Gao et al. 2021 (arXiv 2101.06983) for gradient caching.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Seq
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from accord.model import load
 from accord.model.knowledge_model import KnowledgeModel
 from accord.objectives.base import (
     Encode,
+    Loss,
     Objective,
     Points,
     Request,
@@ -119,14 +121,38 @@ class Step:
         self.keep_tokens = keep_tokens
         self.seed = seed
         self.process = process
+        # Without an adapter to switch off, the base model's weights are kept for the teacher.
+        whole = model.config.adapter == "full"
+        kept = (p for p in model.lm.parameters() if whole and p.requires_grad)
+        self._first_weights = [(p, p.detach().clone()) for p in kept]
         self._taught: dict[tuple[Sequence, int], TeacherOutput] = {}
 
-    def __call__(self, step: int, scale: float = 1.0, shares: bool = False) -> dict[str, float]:
+    def scales(self, steps: Seq[int]) -> list[dict[str, float]]:
+        """What each batch's losses count for when the gradients of several are added.
+
+        A loss that is a mean over tokens counts by its tokens, so that a batch read in parts
+        gives the gradient that it gives as a whole.
+
+        Args:
+            steps: Batches that are accumulated.
+
+        Returns:
+            For each batch, objective name -> its share; the shares of an objective sum to 1.
+        """
+        if len(steps) == 1:
+            return [{o.name: 1.0 for o, _ in self.objectives}]
+        sizes = [{o.name: o.size(o.batch(step)) for o, _ in self.objectives} for step in steps]
+        sums = {o.name: sum(size[o.name] for size in sizes) for o, _ in self.objectives}
+        return [{name: n / max(1, sums[name]) for name, n in size.items()} for size in sizes]
+
+    def __call__(
+        self, step: int, scales: Mapping[str, float] | None = None, shares: bool = False
+    ) -> dict[str, float]:
         """Adds the gradient of one batch to the parameters.
 
         Args:
             step: Which batch; what it holds is a pure function of this number.
-            scale: Multiplies the loss, for accumulation.
+            scales: Multiplies each objective's loss, for accumulation; None is 1.
             shares: Also measure each objective's share of the gradient.
 
         Returns:
@@ -145,7 +171,8 @@ class Step:
         chunks = self._chunks(plan)
         states, graphs = self._read(plan, chunks, step)
         outputs = self._outputs(plan, requests, states)
-        log = self._backward(outputs, batches, states, scale, step, shares)
+        losses = self._losses(outputs, batches, step)
+        log = self._backward(losses, states, scales or {}, shares)
         self._carry_back(plan, chunks, states, graphs, step)
         for objective, _ in self.objectives:
             objective.observe(outputs[objective.name], batches[objective.name])
@@ -184,12 +211,14 @@ class Step:
         local[chunk] = np.arange(len(chunk))
         places = np.flatnonzero(local[plan.rows] >= 0)
         torch.manual_seed(hash((self.seed, step, number)) & 0x7FFFFFFF)
-        hidden = self.model.reader.last_hidden([plan.texts[i] for i in chunk])
-        return places, hidden[local[plan.rows[places]], plan.positions[places]]
+        with load.dropout_on(self.model.lm):
+            texts, rows = [plan.texts[i] for i in chunk], local[plan.rows[places]]
+        return places, self.model.reader.states_at(texts, rows, plan.positions[places])
 
     def _gather(self, plan: Plan, parts: list[tuple[Int64, torch.Tensor]]) -> torch.Tensor:
         width = int(self.model.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
-        dtype = parts[0][1].dtype if parts else torch.float32
+        # Every process must add the same type, also one that had no chunk to read.
+        dtype = next(self.model.lm.parameters()).dtype
         states = torch.zeros((len(plan.rows), width), dtype=dtype, device=self.model.device)
         for places, hidden in parts:
             states[torch.from_numpy(places).to(states.device)] = hidden
@@ -229,25 +258,29 @@ class Step:
 
     @torch.no_grad()
     def _read_teacher(self, sequence: Sequence, top_k: int) -> TeacherOutput:
-        with load.adapter_off(self.model.lm):
+        with load.adapter_off(self.model.lm), self._base_weights():
             hidden = self.model.reader.last_hidden([sequence])[0]
         logits = load.output_weights(self.model.lm)(hidden).float()
         top = torch.log_softmax(logits, dim=-1).topk(top_k, dim=-1)
         return TeacherOutput(top.indices.cpu(), top.values.cpu())
 
-    def _backward(
-        self,
-        outputs: dict[str, dict[str, Any]],
-        batches: dict[str, Any],
-        states: torch.Tensor,
-        scale: float,
-        step: int,
-        shares: bool,
-    ) -> dict[str, float]:
-        log: dict[str, float] = {}
-        total = states.new_zeros((), dtype=torch.float32)
-        norms: dict[str, float] = {}
-        for objective, weight in self.objectives:
+    @contextmanager
+    def _base_weights(self) -> Iterator[None]:
+        """The first weights inside, where the layers themselves are trained."""
+        now = [p.data for p, _ in self._first_weights]
+        for parameter, first in self._first_weights:
+            parameter.data = first
+        try:
+            yield
+        finally:
+            for (parameter, _), data in zip(self._first_weights, now, strict=True):
+                parameter.data = data
+
+    def _losses(
+        self, outputs: dict[str, dict[str, Any]], batches: dict[str, Any], step: int
+    ) -> dict[str, Loss]:
+        found = {}
+        for objective, _ in self.objectives:
             loss = objective.loss(outputs[objective.name], batches[objective.name])
             if not torch.isfinite(loss.value):
                 raise ModelError(
@@ -255,16 +288,32 @@ class Step:
                     "the last good checkpoint is kept; lower the learning rate, or resume with "
                     "another seed to see whether one batch is to blame",
                 )
-            log[f"{objective.name}/loss"] = float(loss.value.detach())
-            log |= {f"{objective.name}/{key}": value for key, value in loss.parts.items()}
+            found[objective.name] = loss
+        return found
+
+    def _backward(
+        self,
+        losses: dict[str, Loss],
+        states: torch.Tensor,
+        scales: Mapping[str, float],
+        shares: bool,
+    ) -> dict[str, float]:
+        log: dict[str, float] = {"loss": 0.0}
+        total = states.new_zeros((), dtype=torch.float32)
+        norms: dict[str, float] = {}
+        for objective, weight in self.objectives:
+            name, loss = objective.name, losses[objective.name]
+            log["loss"] += weight * float(loss.value.detach())
+            log[f"{name}/loss"] = float(loss.value.detach())
+            log |= {f"{name}/{key}": value for key, value in loss.parts.items()}
             if shares:
                 (grad,) = torch.autograd.grad(weight * loss.value, states, retain_graph=True)
-                norms[objective.name] = float(grad.norm())
-            total = total + weight * loss.value
-        (scale * total).backward()  # type: ignore[no-untyped-call]
+                norms[name] = float(grad.norm())
+            total = total + weight * scales.get(name, 1.0) * loss.value
+        total.backward()  # type: ignore[no-untyped-call]
         for name, norm in norms.items():
             log[f"{name}/share"] = norm / max(sum(norms.values()), 1e-12)
-        return {"loss": float(total.detach()), **log}
+        return log
 
     def _carry_back(
         self,
