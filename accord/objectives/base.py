@@ -96,6 +96,10 @@ class Objective(Protocol):
         """The loss from what was read."""
         ...
 
+    def size(self, batch: Any) -> int:
+        """How many items the loss is a mean over; batches that are accumulated count by it."""
+        ...
+
     def observe(self, outputs: Outputs, batch: Any) -> None:
         """Told what was read once the step is done; for memories such as a queue."""
         ...

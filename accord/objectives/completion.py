@@ -88,6 +88,10 @@ class Completion(Stateless):
         value = -outputs["tails"].mean()
         return Loss(value, {"nll": float(value.detach())})
 
+    def size(self, batch: CompletionBatch) -> int:
+        """Tokens to write."""
+        return len(batch.targets)
+
     def sequences(self) -> Iterable[Sequence]:
         """All completions of train."""
         for head, relation, tail in self.source.triples.tolist():

@@ -93,6 +93,10 @@ class Language(Stateless):
         value = coarse_kl(outputs["base"].logprobs, outputs["model"])
         return Loss(value, {"kl": float(value.detach())})
 
+    def size(self, batch: LanguageBatch) -> int:
+        """Places compared."""
+        return len(batch.points.rows)
+
     def sequences(self) -> Iterable[Sequence]:
         """All texts."""
         return self.all
