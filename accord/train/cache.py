@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -73,12 +74,26 @@ def build_cache(
     starts = dict(zip(pieces, (np.cumsum(lengths) - lengths).tolist(), strict=True))
     mark = _fingerprint(pieces, identity, dtype)
     path, record = folder / "hidden.npy", folder / "hidden.json"
-    if not (record.is_file() and json.loads(record.read_text()).get("mark") == mark):
+    if _read_mark(record) != mark:
         folder.mkdir(parents=True, exist_ok=True)
         record.unlink(missing_ok=True)
         _fill(reader, pieces, lengths, path, (int(lengths.sum()), width), dtype)
-        record.write_text(json.dumps({"mark": mark, "tokens": int(lengths.sum())}))
+        _write_mark(record, {"mark": mark, "tokens": int(lengths.sum())})
     return HiddenCache(np.load(path, mmap_mode="r"), starts)
+
+
+def _read_mark(record: Path) -> str:
+    """What the kept states are of; empty where there are none or the record was cut."""
+    try:
+        return str(json.loads(record.read_text())["mark"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def _write_mark(record: Path, value: dict[str, object]) -> None:
+    work = record.with_name(f".{record.name}")
+    work.write_text(json.dumps(value))
+    work.replace(record)
 
 
 def _fitting_dtype(values: int, cache_gb: float) -> np.dtype[np.generic]:
@@ -100,6 +115,13 @@ def _fingerprint(pieces: list[Key], identity: str, dtype: np.dtype[np.generic]) 
     return digest.hexdigest()
 
 
+def _reserve(path: Path) -> None:
+    """Takes the file's space on the disk now: a map written to a full disk kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
 def _fill(
     reader: Reader,
     pieces: list[Key],
@@ -112,6 +134,7 @@ def _fill(
     limit = float(np.finfo(np.float16 if dtype == np.float16 else np.float32).max)
     try:
         rows = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        _reserve(path)
         with track("reading frozen layers", shape[0], "tokens") as advance:
             for group in chunks_by_length(lengths, FILL_BLOCK):
                 states = reader.read_pieces([pieces[i] for i in group]).float().cpu().numpy()
