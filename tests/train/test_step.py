@@ -1,0 +1,291 @@
+"""One step: however it is chunked, cached, accumulated or merged, the gradient is the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accord.errors import ConfigError, ModelError
+from accord.model import load
+from accord.objectives.base import Encode, Loss, Score, Teacher, last_points, points_after
+from accord.text.examples import Sequence, length
+from accord.train.cache import build_cache, plan_pieces
+from accord.train.setup import attach_cache
+from accord.train.step import plan_reading
+from tests.train.tiny import (
+    assert_same,
+    gradients,
+    one_step,
+    step_of,
+    tiny_model,
+    tiny_recipe,
+    tiny_setup,
+)
+
+READINGS: list[dict[str, Any]] = [
+    {},
+    {"freeze_layers": 2},
+    {"freeze_layers": 2, "reading": "segments"},
+    {"adapter": "full", "freeze_layers": 2},
+    {"projection": 5},
+]
+readings = pytest.mark.parametrize(
+    "model", READINGS, ids=["all", "frozen", "segments", "full", "p"]
+)
+
+
+@readings
+def test_gradient_caching_gives_the_gradient_of_kept_graphs(model: dict[str, Any]) -> None:
+    kept = tiny_recipe(model, contrastive={"self_negatives": True, "extra_negatives": 2})
+    cached = tiny_recipe(
+        model,
+        contrastive={"self_negatives": True, "extra_negatives": 2},
+        loop={"keep_tokens": 1, "chunk_tokens": 40},
+    )
+    pair = tiny_setup(kept)
+    log, first = one_step(kept, *pair, 3)
+    again, second = one_step(cached, *pair, 3)
+    assert_same(first, second)
+    assert again == pytest.approx(log, rel=1e-4, abs=1e-6)
+
+
+@readings
+def test_many_small_chunks_give_the_gradient_of_one(model: dict[str, Any]) -> None:
+    big = tiny_recipe(model, loop={"chunk_tokens": 100_000})
+    small = tiny_recipe(model, loop={"chunk_tokens": 1})
+    pair = tiny_setup(big)
+    assert_same(one_step(big, *pair)[1], one_step(small, *pair)[1])
+
+
+def test_the_step_gives_the_gradient_of_plain_autograd() -> None:
+    recipe = tiny_recipe(model={"projection": 6})
+    model, objectives = tiny_setup(recipe)
+    _, found = one_step(recipe, model, objectives, 2)
+    for objective, weight in objectives:
+        batch = objective.batch(2)
+        outputs: dict[str, Any] = {}
+        for key, request in objective.requests(batch).items():
+            hidden = model.reader.last_hidden(request.sequences)
+            if isinstance(request, Encode):
+                ends = last_points(request.sequences)
+                outputs[key] = model.pool(hidden[ends.rows, ends.positions])
+            elif isinstance(request, Teacher):
+                with load.adapter_off(model.lm), torch.no_grad():
+                    base = model.reader.last_hidden(request.sequences)
+                    logits = load.output_weights(model.lm)(base)
+                top = logits.log_softmax(-1).topk(request.top_k)
+                places = request.points
+                values, tokens = (t[places.rows, places.positions] for t in top)
+                outputs[key] = step_of(recipe, model, objectives)._teach(request)
+                torch.testing.assert_close(outputs[key].logprobs, values)
+                assert torch.equal(outputs[key].tokens, tokens)
+            else:
+                states = hidden[request.points.rows, request.points.positions]
+                targets = request.targets
+                targets = outputs[targets].tokens if isinstance(targets, str) else targets
+                outputs[key] = model.logprobs(states, targets)
+        (weight * objective.loss(outputs, batch).value).backward()  # type: ignore[no-untyped-call]
+    assert_same(gradients(model, objectives), found)
+
+
+def test_eight_small_batches_are_one_large_for_completion() -> None:
+    only: dict[str, Any] = {"contrastive": {"weight": 0.0}, "language": {"weight": 0.0}}
+    large = tiny_recipe(**only, completion={"rows": 8})
+    small = tiny_recipe(**only, completion={"rows": 1}, loop={"accumulation": 8})
+    model, objectives = tiny_setup(large)
+    _, first = one_step(large, model, objectives, 1)
+    _, parts = tiny_setup(small)
+    step = step_of(small, model, parts)
+    batches = range(8, 16)
+    scales = step.scales(batches)
+    assert len({scale["completion"] for scale in scales}) > 1, "names of unequal length"
+    for number, scale in zip(batches, scales, strict=True):
+        step(number, scale)
+    assert_same(first, gradients(model, parts))
+
+
+def test_shares_of_accumulated_batches_sum_to_one() -> None:
+    recipe = tiny_recipe(loop={"accumulation": 3})
+    step = step_of(recipe, *tiny_setup(recipe))
+    sums = {o.name: 0.0 for o, _ in step.objectives}
+    for scale in step.scales(range(3, 6)):
+        sums = {name: value + scale[name] for name, value in sums.items()}
+    assert sums == pytest.approx(dict.fromkeys(sums, 1.0))
+    assert step.scales([5]) == [dict.fromkeys(sums, 1.0)]
+
+
+def test_each_text_is_read_once_and_queries_within_completions() -> None:
+    recipe = tiny_recipe(loop={"chunk_tokens": 30}, language={"weight": 0.0})
+    model, objectives = tiny_setup(recipe)
+    step = step_of(recipe, model, objectives)
+    read: list[Sequence] = []
+    real = model.reader.last_hidden
+    model.reader.last_hidden = lambda s: read.extend(s) or real(s)  # type: ignore[method-assign, func-returns-value]
+    log = step(0)
+    contrastive = next(o for o, _ in objectives if o.name == "contrastive").batch(0)
+    completion = next(o for o, _ in objectives if o.name == "completion").batch(0)
+    flat = [tuple(t for segment in s for t in segment) for s in read]
+    assert len(set(flat)) == len(flat)
+    hosted = {s[:-1] for s in completion.sequences}
+    assert hosted & set(contrastive.queries), "some query is completed too"
+    assert not hosted & set(read)
+    assert set(contrastive.tails) <= set(read)
+    assert log["tokens"] == sum(map(length, read))
+
+
+segments = st.lists(st.integers(3, 5), min_size=1, max_size=2).map(tuple)
+sequences = st.lists(st.lists(segments, min_size=1, max_size=4).map(tuple), min_size=1, max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sequences, sequences)
+def test_places_lie_in_texts_that_begin_with_the_sequence(
+    encoded: list[Sequence], scored: list[Sequence]
+) -> None:
+    points, targets = points_after(scored, [1] * len(scored))
+    requests: dict[tuple[str, str], Any] = {
+        ("a", "e"): Encode(encoded),
+        ("b", "s"): Score(scored, points, torch.from_numpy(targets)[:, None]),
+        ("b", "t"): Teacher([((9, 9),)], last_points([((9, 9),)]), 2),
+    }
+    plan = plan_reading(requests)
+    assert set(plan.spans) == {("a", "e"), ("b", "s")}
+    for key, asked, places in (
+        (("a", "e"), encoded, last_points(encoded)),
+        (("b", "s"), scored, points),
+    ):
+        rows = plan.rows[plan.spans[key]]
+        np.testing.assert_array_equal(plan.positions[plan.spans[key]], places.positions)
+        for text, row in zip(rows, places.rows, strict=True):
+            sequence = asked[row]
+            assert plan.texts[text][: len(sequence)] == sequence
+    for text in plan.texts:
+        assert text in encoded or text in scored
+        assert not any(other != text and other[: len(text)] == text for other in plan.texts)
+
+
+@pytest.mark.parametrize("model", READINGS[1:3], ids=["full", "segments"])
+def test_kept_frozen_layers_give_the_same_gradient(model: dict[str, Any], tmp_path: Path) -> None:
+    recipe = tiny_recipe(model, text={"neighbours": 2})
+    pair = tiny_setup(recipe)
+    log, anew = one_step(recipe, *pair, 5)
+    plain, objectives = pair
+    asked = [s for o, _ in objectives for s in o.sequences()]
+    plain.reader.store = build_cache(
+        plain.reader, plan_pieces(plain.reader, asked), tmp_path, 1.0, "x"
+    )
+    reads: list[int] = []
+    real = plain.reader.read_pieces
+    plain.reader.read_pieces = lambda keys: reads.append(len(keys)) or real(keys)  # type: ignore[method-assign, func-returns-value]
+    kept, second = one_step(recipe, *pair, 5)
+    assert not reads, "everything a step asks for is in the cache"
+    assert_same(anew, second)
+    assert kept == pytest.approx(log, rel=1e-4, abs=1e-6)
+
+
+def test_a_half_precision_cache_is_close_and_the_cap_is_hard(tmp_path: Path) -> None:
+    recipe = tiny_recipe({"freeze_layers": 2, "reading": "segments"})
+    model, objectives = tiny_setup(recipe)
+    _, anew = one_step(recipe, model, objectives)
+    asked = [s for o, _ in objectives for s in o.sequences()]
+    pieces = plan_pieces(model.reader, asked)
+    values = sum(len(tokens) for _, tokens in pieces) * 16
+    store = build_cache(model.reader, pieces, tmp_path, values * 3 / 1e9, "x")
+    assert store.rows.dtype == np.float16
+    assert (tmp_path / "hidden.npy").stat().st_size <= values * 3
+    model.reader.store = store
+    _, second = one_step(recipe, model, objectives)
+    assert_same(anew, second, atol=2e-2)
+    with pytest.raises(ConfigError, match="cache_gb"):
+        build_cache(model.reader, pieces, tmp_path / "b", values * 1.9 / 1e9, "x")
+
+
+def test_a_cache_is_reused_only_for_the_same_pieces_and_model(tmp_path: Path) -> None:
+    recipe = tiny_recipe({"freeze_layers": 2})
+    model, objectives = tiny_setup(recipe)
+    pieces = plan_pieces(model.reader, [s for o, _ in objectives for s in o.sequences()])
+    first = build_cache(model.reader, pieces, tmp_path, 1.0, "x")
+    stamp = (tmp_path / "hidden.npy").stat().st_mtime_ns
+    again = build_cache(model.reader, pieces, tmp_path, 1.0, "x")
+    assert (tmp_path / "hidden.npy").stat().st_mtime_ns == stamp
+    np.testing.assert_array_equal(first.rows, again.rows)
+    build_cache(model.reader, pieces, tmp_path, 1.0, "another model")
+    assert (tmp_path / "hidden.npy").stat().st_mtime_ns != stamp
+
+
+def test_a_cut_record_of_a_cache_is_read_anew(tmp_path: Path) -> None:
+    recipe = tiny_recipe({"freeze_layers": 2})
+    model, objectives = tiny_setup(recipe)
+    assert attach_cache(recipe, model, objectives, tmp_path) > 0
+    (tmp_path / "hidden.json").write_text('{"mark": "')
+    assert attach_cache(recipe, model, objectives, tmp_path) > 0
+
+
+def test_dropout_is_the_same_when_a_chunk_is_read_again() -> None:
+    dropped = tiny_recipe({"dropout": 0.5})
+    pair = tiny_setup(dropped)
+    _, kept = one_step(dropped, *pair)
+    again = tiny_recipe({"dropout": 0.5}, loop={"keep_tokens": 1})
+    _, cached = one_step(again, *pair)
+    assert_same(kept, cached)
+    _, other = one_step(dropped, *pair, 1)
+    assert any(not torch.equal(kept[k], other[k]) for k in kept)
+    none = tiny_recipe()
+    calm = tiny_setup(none)
+    _, plain = one_step(none, *calm)
+    assert any(not torch.allclose(kept[k], plain[k], atol=1e-5) for k in kept), "dropout is on"
+
+
+def test_dropout_is_off_outside_a_step() -> None:
+    recipe = tiny_recipe({"dropout": 0.5})
+    model, objectives = tiny_setup(recipe)
+    sequences = [model.texts(objectives[0][0].source.graph).tail(e) for e in range(4)]  # type: ignore[attr-defined]
+    before = model.embed(sequences)
+    np.testing.assert_array_equal(before, model.embed(sequences))
+    one_step(recipe, model, objectives)
+    np.testing.assert_array_equal(before, model.embed(sequences))
+
+
+@pytest.mark.parametrize("adapter", ["lora", "full"])
+def test_the_teacher_is_the_base_model_whatever_was_learnt(adapter: str) -> None:
+    recipe = tiny_recipe({"adapter": adapter})
+    base = tiny_model(recipe, awake=False)
+    _, objectives = tiny_setup(recipe)
+    language = next(o for o, _ in objectives if o.name == "language")
+    request = language.requests(language.batch(0))["base"]
+    assert isinstance(request, Teacher)
+    expected = step_of(recipe, base, objectives)._teach(request)
+    step = step_of(recipe, base, objectives)
+    with torch.no_grad():
+        for parameter in base.lm.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.3)
+    torch.testing.assert_close(step._teach(request), expected)
+
+
+def test_a_loss_that_is_not_finite_stops_and_adds_no_gradient() -> None:
+    recipe = tiny_recipe(language={"weight": 0.0})
+    model, objectives = tiny_setup(recipe)
+    completion = next(o for o, _ in objectives if o.name == "completion")
+    real = completion.loss
+    completion.loss = lambda o, b: Loss(real(o, b).value * float("nan"))  # type: ignore[method-assign]
+    with pytest.raises(ModelError, match="completion loss is nan at step 7"):
+        step_of(recipe, model, objectives)(7)
+    assert not gradients(model, objectives)
+
+
+def test_shares_of_the_gradient_sum_to_one() -> None:
+    recipe = tiny_recipe()
+    model, objectives = tiny_setup(recipe)
+    log = step_of(recipe, model, objectives)(0, None, True)
+    shares = [value for key, value in log.items() if key.endswith("/share")]
+    assert len(shares) == 3
+    assert sum(shares) == pytest.approx(1)
+    parts = sum(weight * log[f"{o.name}/loss"] for o, weight in objectives)
+    assert log["loss"] == pytest.approx(parts, rel=1e-5)
