@@ -373,7 +373,7 @@ def run_upper(
     if points is not None and mask is None and type(layers[-1]).__name__ in POINTWISE_LAYERS:
         stand_ins[len(layers) - 1] = LastLayerAtPoints(layers[-1], *points)
     with _swapped(layers, stand_ins):
-        out = base_model(model)(inputs_embeds=hidden, attention_mask=mask, use_cache=False)
+        out = base_model(model)(inputs_embeds=hidden, use_cache=False, **_masked(mask))
     last: torch.Tensor = out.last_hidden_state
     return last
 

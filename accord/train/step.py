@@ -211,9 +211,10 @@ class Step:
         local[chunk] = np.arange(len(chunk))
         places = np.flatnonzero(local[plan.rows] >= 0)
         torch.manual_seed(hash((self.seed, step, number)) & 0x7FFFFFFF)
+        texts, rows = [plan.texts[i] for i in chunk], local[plan.rows[places]]
         with load.dropout_on(self.model.lm):
-            texts, rows = [plan.texts[i] for i in chunk], local[plan.rows[places]]
-        return places, self.model.reader.states_at(texts, rows, plan.positions[places])
+            states = self.model.reader.states_at(texts, rows, plan.positions[places])
+        return places, states
 
     def _gather(self, plan: Plan, parts: list[tuple[Int64, torch.Tensor]]) -> torch.Tensor:
         width = int(self.model.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
