@@ -115,20 +115,3 @@ class FrequencyScorer:
         if cells.start == cells.stop:
             return -1
         return int(self._answers[cells][np.argmax(self._counts[cells])])
-
-
-class MatrixScorer:
-    """Scores that were computed elsewhere.
-
-    Args:
-        queries: (N, 2) the queries, none twice.
-        scores: (N, E) their scores.
-    """
-
-    def __init__(self, queries: Int64, scores: npt.NDArray[np.floating[Any]]) -> None:
-        self._rows = {(int(e), int(r)): i for i, (e, r) in enumerate(queries)}
-        self._scores = scores.astype(np.float32)
-
-    def scores(self, queries: Int64) -> Float32:
-        """(B, E) float32: the rows of those queries."""
-        return self._scores[[self._rows[int(e), int(r)] for e, r in queries]]

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accord.errors import ConfigError, GraphError
+from accord.errors import ConfigError, GraphError, ModelError
 from accord.evaluate import link_prediction
 from accord.evaluate.known import default_filter
 from accord.evaluate.link_prediction import evaluate_link_prediction, evaluate_scorer
+from accord.evaluate.protocol import Float32, Int64
 from accord.evaluate.rerank import Neighbourhoods, StructureBoost
 from accord.evaluate.scorers import EmbeddingScorer, FrequencyScorer
+from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
 from tests.evaluate.fakes import ConstantScorer, FakeEmbeddings, random_graph
 
@@ -227,3 +229,34 @@ def test_boost_adds_its_weight_to_near_candidates_only() -> None:
 def test_hops_below_one_are_refused() -> None:
     with pytest.raises(ConfigError, match="hops must be at least 1"):
         StructureBoost(hops=0)
+
+
+def test_graph_without_train_triples_can_be_measured() -> None:
+    builder = GraphBuilder("new facts")
+    builder.triple("e1", "r0", "e2", "test")
+    result = evaluate_link_prediction(
+        FakeEmbeddings(), builder.build(), "test", boost=StructureBoost()
+    )
+    assert result.frequency is not None and (result.frequency.realistic == 1.5).all()
+    assert np.array_equal(result.ranks.realistic, result.boosted.realistic)  # type: ignore[union-attr]
+
+
+def test_broken_embeddings_are_an_error() -> None:
+    class Broken(FakeEmbeddings):
+        def embed_queries(self, graph: KnowledgeGraph, queries: Int64) -> Float32:
+            return np.full((len(queries), self.dim), np.nan, dtype=np.float32)
+
+    with pytest.raises(ModelError, match="NaN"):
+        evaluate_link_prediction(Broken(), random_graph(), "test")
+
+
+@pytest.mark.real_model
+def test_untrained_embedded_model_on_umls(accord_data: Path) -> None:
+    from accord.graph.datasets import load_dataset
+    from accord.model.saving import load_model
+
+    graph = load_dataset("umls", accord_data)
+    result = evaluate_link_prediction(load_model("smollm2-135m-q4"), graph, "test", limit=40)
+    assert 0.02 < result.mrr < 0.2
+    frequency = result.to_dict()["baseline"]["frequency"]["both"]["realistic"]["mrr"]
+    assert 0.5 < frequency < 0.8  # the trivial baseline is far above an untrained model
