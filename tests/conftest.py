@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
 
 # Tests run offline; nothing may ask the Hub. Set before anything imports huggingface_hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# A loaded machine is no defect, and CI sees the same examples each time.
+settings.register_profile(
+    "accord",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("accord")
 REPOSITORY = Path(__file__).resolve().parent.parent
 XSD = "http://www.w3.org/2001/XMLSchema#"
 
