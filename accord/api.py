@@ -14,6 +14,7 @@ from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
 from accord.model.knowledge_model import KnowledgeModel
+from accord.model.load import resolve
 from accord.model.saving import load_model, save_pretrained
 from accord.progress import say
 from accord.train.checkpoint import RunFolder, graph_record
@@ -62,7 +63,7 @@ def train_run(
         out: The run folder to make, or to go on with.
         model: Base model; None takes the recipe's.
         overrides: `key=value` settings over the recipe.
-        text: Files of plain text for the language objective.
+        text: Files of plain text for the language objective; a run that goes on has them already.
         resume: Go on from the newest checkpoint of `out`.
         device: "cpu", "cuda", ...; None picks one.
 
@@ -86,8 +87,13 @@ def train_run(
         _begin(run, settings, opened, str(graph), resume)
     accelerator.wait_for_everyone()
     where = device or str(accelerator.device)
+    if accelerator.num_processes > 1:  # one process of a machine fetches, the others find it
+        with accelerator.local_main_process_first():
+            resolve(settings.model.name)
     trained = KnowledgeModel.create(settings.model, settings.text, where, settings.seed)
-    objectives = build_objectives(settings, trained, opened, [Path(p) for p in text])
+    with accelerator.main_process_first():
+        files = [Path(p) for p in text]
+        objectives = build_objectives(settings, trained, opened, files, run)
     for objective, _ in objectives:
         objective.parameters.to(trained.device)
     validate = _validation(settings, opened)
@@ -117,7 +123,7 @@ def _begin(
     run: RunFolder, settings: Recipe, graph: KnowledgeGraph, spec: str, resume: bool
 ) -> None:
     record = graph_record(graph, spec)
-    if resume and (run.path / "graph.json").is_file():
+    if resume and (run.path / "config.toml").is_file():
         before = run.read_json("graph.json")["hash"]
         if not graph.descends_from(before):
             raise ConfigError(

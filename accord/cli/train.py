@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -34,10 +35,10 @@ def train(
     try:
         result = train_run(recipe, graph, out, model, settings or [], text or [], resume, device)
     except KeyboardInterrupt:
-        typer.echo(
-            f"stopped; go on with: accord train {recipe} --graph {graph} --out {out} --resume",
-            err=True,
-        )
+        words = ["accord", "train", recipe, "--graph", graph, "--out", str(out), "--resume"]
+        words += [word for path in text or [] for word in ("--text", str(path))]
+        words += ["--device", device] if device else []
+        typer.echo(f"stopped; go on with: {shlex.join(words)}", err=True)
         raise
     emit(
         result.to_dict(),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from accord.errors import ModelError
+from accord.errors import DataError, ModelError
 from accord.model import load
 from accord.model.embedded import file_sha256
 from accord.model.knowledge_model import KnowledgeModel
@@ -71,27 +74,54 @@ def save_pretrained(
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        weights = {k: p.detach().cpu().contiguous() for k, p in trainable(model).items()}
-        save_file(weights, work / WEIGHTS)
-        if hasattr(model.lm, "peft_config"):
-            model.lm.save_pretrained(str(work), safe_serialization=True)  # type: ignore[operator]
-        header = {
-            "format": FORMAT,
-            "model": dataclasses.asdict(model.config),
-            "text": dataclasses.asdict(model.text),
-            "pooling": "last",
-            "base_sha256": base_sha256(model.config.name),
-            "graph": dict(graph),
-            "facts": dict(facts),
-        }
-        (work / HEADER).write_text(json.dumps(header, indent=2, ensure_ascii=False))
-        (work / "README.md").write_text(model_card(header))
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
+        with disk_errors(folder):
+            _write_files(model, work, graph, facts)
+            if folder.exists():
+                shutil.rmtree(folder)
+            work.rename(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _write_files(
+    model: KnowledgeModel, work: Path, graph: Mapping[str, Any], facts: Mapping[str, Any]
+) -> None:
+    weights = {k: p.detach().cpu().contiguous() for k, p in trainable(model).items()}
+    save_file(weights, work / WEIGHTS)
+    if hasattr(model.lm, "peft_config"):
+        model.lm.save_pretrained(str(work), safe_serialization=True)  # type: ignore[operator]
+    header = {
+        "format": FORMAT,
+        "model": dataclasses.asdict(model.config),
+        "text": dataclasses.asdict(model.text),
+        "pooling": "last",
+        "base_sha256": base_sha256(model.config.name),
+        "graph": dict(graph),
+        "facts": dict(facts),
+    }
+    (work / HEADER).write_text(json.dumps(header, indent=2, ensure_ascii=False), "utf-8")
+    (work / "README.md").write_text(model_card(header), "utf-8")
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turns a full disk or a forbidden folder into an error that says so.
+
+    Raises:
+        DataError: No space, or no permission, with what to do.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        # safetensors has an error of its own, with the system's reason in its text only.
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+            raise DataError(
+                "no space left on the disk; the checkpoint before is kept",
+                path,
+                hint="free some space, then go on with --resume",
+            ) from error
+        raise DataError(f"cannot write ({error})", path, hint="check the folder") from error
 
 
 def model_folder(run: str | Path) -> Path | None:
@@ -135,7 +165,7 @@ def load_model(name: str | Path, device: str | None = None) -> KnowledgeModel:
         )
     try:
         weights = load_file(folder / WEIGHTS)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{folder / WEIGHTS}: {error}", "the file is missing or cut") from error
     put_weights(model, weights, str(folder))
     return model.eval()
@@ -148,8 +178,8 @@ def read_header(folder: Path) -> dict[str, Any]:
         ModelError: Unreadable, or of another format.
     """
     try:
-        header: dict[str, Any] = json.loads((folder / HEADER).read_text())
-    except ValueError as error:
+        header: dict[str, Any] = json.loads((folder / HEADER).read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelError(f"{folder / HEADER}: {error}", "the file is cut; train anew") from error
     if header.get("format") != FORMAT:
         raise ModelError(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from accord.errors import ConfigError, DataError
 from accord.graph.graph import KnowledgeGraph
+from accord.model.saving import disk_errors
+from accord.progress import say
 
 KEEP = 2
 
@@ -43,15 +45,15 @@ class RunFolder:
                 "go on with --resume, or choose another --out",
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        self.write("config.toml", config)
         self.write_json("env.json", environment)
         self.write_json("graph.json", graph)
+        self.write("config.toml", config)  # last: where it lies, the folder is a whole run
 
     def write(self, name: str, text: str) -> None:
         """Writes one text file atomically."""
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _disk_errors(target):
+        with disk_errors(target):
             with tempfile.NamedTemporaryFile(
                 "w", dir=target.parent, prefix=f".{target.name}.", delete=False, encoding="utf-8"
             ) as file:
@@ -78,7 +80,7 @@ class RunFolder:
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Adds one line to metrics.jsonl."""
-        with _disk_errors(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
+        with disk_errors(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def lines(self) -> list[dict[str, Any]]:
@@ -101,10 +103,11 @@ class RunFolder:
         Raises:
             DataError: The disk is full; the checkpoint before stays.
         """
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".writing-", dir=self.checkpoints))
+        with disk_errors(self.checkpoints):
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=".writing-", dir=self.checkpoints))
         try:
-            with _disk_errors(self.checkpoints):
+            with disk_errors(self.checkpoints):
                 for name, group in tensors.items():
                     whole = {k: v.detach().cpu().contiguous() for k, v in group.items()}
                     save_file(whole, work / f"{name}.safetensors")
@@ -122,43 +125,32 @@ class RunFolder:
         return sorted(p for p in self.checkpoints.glob("step-*") if (p / "state.json").is_file())
 
     def load_checkpoint(self) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]] | None:
-        """The newest whole checkpoint, or None; unfinished ones are removed."""
+        """The newest whole checkpoint, or None; unfinished ones are removed.
+
+        One that cannot be read, as after a power cut, gives way to the one before it.
+
+        Raises:
+            DataError: There are checkpoints and none can be read.
+        """
         for unfinished in self.checkpoints.glob(".writing-*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         found = self._all()
-        if not found:
-            return None
-        tensors = {path.stem: load_file(path) for path in found[-1].glob("*.safetensors")}
-        return tensors, json.loads((found[-1] / "state.json").read_text())
+        for folder in reversed(found):
+            try:
+                tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
+                return tensors, json.loads((folder / "state.json").read_text())
+            except (OSError, ValueError, SafetensorError) as error:
+                say(f"{folder} cannot be read ({error}); trying the checkpoint before it")
+        if found:
+            raise DataError(
+                "no checkpoint can be read", self.checkpoints, hint="start the run anew"
+            )
+        return None
 
     def cut_log(self, step: int) -> None:
         """Drops lines of steps after a checkpoint, which will be run again."""
         kept = [line for line in self.lines() if line.get("step", 0) <= step]
         self.write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
-
-
-class _disk_errors:
-    """Turns a full disk or a forbidden folder into an error that says so."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(
-        self, kind: Callable[..., Any] | None, error: BaseException | None, _: Any
-    ) -> None:
-        text = str(error)
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        if full or "No space left" in text:
-            raise DataError(
-                "no space left on the disk; the checkpoint before is kept",
-                self.path,
-                hint="free some space, then go on with --resume",
-            ) from error
-        if isinstance(error, OSError):
-            raise DataError(f"cannot write ({text})", self.path) from error
 
 
 def graph_record(graph: KnowledgeGraph, spec: str) -> dict[str, Any]:

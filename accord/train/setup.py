@@ -20,13 +20,19 @@ from accord.progress import say
 from accord.text.collate import tokens
 from accord.text.examples import Sequence
 from accord.train.cache import build_cache, plan_pieces
+from accord.train.checkpoint import RunFolder
 from accord.train.recipe import Recipe
 
+TEXTS = "texts.json"
 Weighted = list[tuple[Objective, float]]
 
 
 def build_objectives(
-    recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph, texts: Iterable[Path] = ()
+    recipe: Recipe,
+    model: KnowledgeModel,
+    graph: KnowledgeGraph,
+    texts: Iterable[Path] = (),
+    run: RunFolder | None = None,
 ) -> Weighted:
     """The objectives whose weight is not 0.
 
@@ -35,6 +41,7 @@ def build_objectives(
         model: The model that will be trained.
         graph: The graph; only its train split is used.
         texts: Files of plain text for the language objective; none lets the model write them.
+        run: Keeps those texts, so that every process and every later piece of a run has the same.
 
     Returns:
         Objectives with their weights.
@@ -52,9 +59,20 @@ def build_objectives(
         completion = Completion(source, sequences, recipe.completion, size)
         found.append((completion, recipe.completion.weight))
     if recipe.language.weight:
-        plain = language_texts(recipe, model, list(texts))
+        plain = _kept_texts(recipe, model, list(texts), run)
         found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
     return found
+
+
+def _kept_texts(
+    recipe: Recipe, model: KnowledgeModel, files: list[Path], run: RunFolder | None
+) -> list[Sequence]:
+    if run is None:
+        return language_texts(recipe, model, files)
+    if not (run.path / TEXTS).is_file():
+        written = language_texts(recipe, model, files)
+        run.write_json(TEXTS, {"tokens": [[*map(list, text)] for text in written]})
+    return [tuple(map(tuple, text)) for text in run.read_json(TEXTS)["tokens"]]
 
 
 def language_texts(recipe: Recipe, model: KnowledgeModel, files: list[Path]) -> list[Sequence]:
