@@ -111,6 +111,12 @@ def _read(source: str | Path, store: Path | None, options: ImportOptions) -> Kno
 
 
 def _read_tables(path: Path, options: ImportOptions) -> KnowledgeGraph:
+    if (path / SNAPSHOT / "graph.json").is_file():
+        raise DataError(
+            "this is a graph folder already",
+            path,
+            hint="use it as it is, or write it elsewhere with `accord graph export`",
+        )
     builder = GraphBuilder(options.name or stem_of(path.absolute()))
     header = {}
     if path.is_dir():

@@ -145,6 +145,27 @@ def test_import_replaces_a_graph_but_nothing_else(
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
 
+def test_loading_beside_and_through_the_reader_give_one_record(
+    tiny_graph: KnowledgeGraph, tmp_path: Path
+) -> None:
+    """A plain file is bulk-loaded beside the reading; a packed one flows through the reader."""
+    from accord.graph.query import open_record
+
+    records = []
+    for suffix in (".nq", ".nq.gz"):
+        source = export_graph(tiny_graph, tmp_path / f"g{suffix}")
+        import_graph(source, tmp_path / f"graph{suffix}")
+        records.append({str(quad) for quad in open_record(tmp_path / f"graph{suffix}")})
+    assert records[0] == records[1]
+    assert len(records[0]) == 46
+
+
+def test_a_graph_folder_is_no_source(tiny_graph: KnowledgeGraph, tmp_path: Path) -> None:
+    write_graph(tiny_graph, tmp_path / "graph")
+    with pytest.raises(DataError, match="graph folder already"):
+        import_graph(tmp_path / "graph", tmp_path / "other")
+
+
 def test_unseen_entities_in_test_are_kept_and_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
