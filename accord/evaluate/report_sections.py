@@ -194,16 +194,27 @@ def training(groups: list[Group]) -> str:
     """Validation and losses as curves."""
     valid = _curves(groups, "valid", "seconds", 60)
     charts = [figure(line_chart(valid, "minutes", "Validation", dots=True), "Validation over time")]
-    keys = dict.fromkeys(
-        key for group in groups for run in group.runs for line in run.metrics for key in line
-    )
-    losses = [key for key in keys if key == "loss" or "/" in key]
-    for key in losses:
+    for key in _logged(groups):
         lines = _curves(groups, key, "step", 1)
         charts.append(figure(line_chart(lines, "step", key), key.replace("/", ": ")))
     body = "".join(chart for chart in charts if chart)
     labels = legend([group.label for group in groups[:COLOURS]], 1) if len(groups) > 1 else ""
     return section("How it learned", labels, f'<div class="charts">{body}</div>' if body else "")
+
+
+def _logged(groups: list[Group]) -> list[str]:
+    """What is drawn of the log: losses, then their parts; a part equal to its loss is left out."""
+    lines = [line for group in groups for run in group.runs for line in run.metrics]
+    keys = list(dict.fromkeys(key for line in lines for key in line if "/" in key))
+    losses = [key for key in keys if key.endswith("/loss")]
+    same = {
+        key
+        for key in keys
+        for loss in losses
+        if key != loss and numbers(lines, (key,)) == numbers(lines, (loss,))
+    }
+    parts = [key for key in keys if key not in losses and key not in same]
+    return ["loss", *losses, *parts]
 
 
 def _curves(groups: list[Group], key: str, axis: str, unit: float) -> list[Series]:

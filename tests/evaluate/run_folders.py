@@ -91,7 +91,9 @@ def metric_lines(steps: int, noise: random.Random) -> list[dict[str, Any]]:
                 "loss": 4 * fall + noise.uniform(0, 0.4),
                 "contrastive/loss": 3.5 * fall + noise.uniform(0, 0.3),
                 "contrastive/temperature": 0.05 - 0.02 * (1 - fall),
-                "completion/loss": 2 * fall + 0.6 + noise.uniform(0, 0.2),
+                "completion/loss": (nll := 2 * fall + 0.6 + noise.uniform(0, 0.2)),
+                "completion/nll": nll,
+                "completion/share": 0.4,
                 "lr": 1e-4,
                 "tokens": step * 900,
             }

@@ -58,6 +58,8 @@ def test_one_run_shows_before_and_after(tmp_path: Path) -> None:
     assert "Kok &amp; Domingos &lt;2007&gt;" in text, "attribution is there and escaped"
     assert "+1.2 %" in text, "change of perplexity"
     assert "nan" not in text.lower().replace("nanum", "")
+    assert "completion: loss" in text and "completion: share" in text
+    assert "completion: nll" not in text, "a part that is the loss itself is not drawn again"
     for title in ("link prediction", "Writing answers", "What it kept", "What it cost", "Seeds: 0"):
         assert title in text
 
