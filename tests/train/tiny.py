@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
+from accord.config import to_toml
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
 from accord.model.knowledge_model import KnowledgeModel
@@ -129,3 +131,18 @@ def tiny_loop(
     model, objectives = tiny_setup(recipe, graph)
     run, accelerator = RunFolder(folder), Accelerator(cpu=True)
     return Loop(model, objectives, recipe.loop, run, recipe.seed, validate, accelerator)
+
+
+def tiny_project(folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """A model, a graph and a recipe on disk, as arguments of `train_run`."""
+    lm, tokenizer = build_tiny_llama()
+    lm.save_pretrained(folder / "base")
+    tokenizer.save_pretrained(folder / "base")
+    build_tiny_graph().save(folder / "graph")
+    named = replace(recipe, model=replace(recipe.model, name=str(folder / "base")))
+    (folder / "recipe.toml").write_text(to_toml(named), encoding="utf-8")
+    return {
+        "recipe": str(folder / "recipe.toml"),
+        "graph": str(folder / "graph"),
+        "device": "cpu",
+    }
