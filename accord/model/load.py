@@ -52,7 +52,9 @@ class ModelConfig:
     reading: Literal["full", "segments"] = "full"
     """segments: frozen layers read each entity, phrase and name alone, so each is read once."""
     projection: int = 0
-    """Dimension of a trained linear projection after pooling; 0 is none, as in KaLM."""
+    """Dimension of a trained linear map a view after pooling; 0 is none, as in KaLM."""
+    projection_start: int = 8192
+    """Train triples from which the maps get their closed-form start; 0 starts orthogonal."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of the frozen weights; auto takes bfloat16 where the processor computes in it."""
 
@@ -62,8 +64,10 @@ class ModelConfig:
                 f"model.rank={self.rank}, alpha={self.alpha}, dropout={self.dropout}",
                 "use rank >= 1, alpha > 0 and 0 <= dropout < 1",
             )
-        if self.freeze_layers < 0 or self.projection < 0:
-            raise ConfigError("model.freeze_layers and model.projection cannot be negative")
+        if min(self.freeze_layers, self.projection, self.projection_start) < 0:
+            raise ConfigError(
+                "model.freeze_layers, projection and projection_start cannot be negative"
+            )
         if self.reading == "segments" and self.freeze_layers == 0:
             raise ConfigError(
                 "model.reading=segments needs frozen layers that read them",
@@ -370,12 +374,17 @@ def run_upper(
     layers = layer_list(model)
     stand_ins: dict[int, nn.Module] = {i: _Pass() for i in range(count)}
     stand_ins[0] = _Inject(hidden)
-    if points is not None and mask is None and type(layers[-1]).__name__ in POINTWISE_LAYERS:
+    if points is not None and mask is None and _is_pointwise(layers[-1]):
         stand_ins[len(layers) - 1] = LastLayerAtPoints(layers[-1], *points)
     with _swapped(layers, stand_ins):
         out = base_model(model)(inputs_embeds=hidden, use_cache=False, **_masked(mask))
     last: torch.Tensor = out.last_hidden_state
     return last
+
+
+def _is_pointwise(layer: nn.Module) -> bool:
+    window = getattr(getattr(layer, "self_attn", None), "sliding_window", None)
+    return type(layer).__name__ in POINTWISE_LAYERS and window is None
 
 
 def run_all(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

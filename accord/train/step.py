@@ -210,11 +210,20 @@ class Step:
         local = np.full(len(plan.texts), -1, dtype=np.int64)
         local[chunk] = np.arange(len(chunk))
         places = np.flatnonzero(local[plan.rows] >= 0)
-        torch.manual_seed(hash((self.seed, step, number)) & 0x7FFFFFFF)
         texts, rows = [plan.texts[i] for i in chunk], local[plan.rows[places]]
-        with load.dropout_on(self.model.lm):
+        with self._dropout(step, number):
             states = self.model.reader.states_at(texts, rows, plan.positions[places])
         return places, states
+
+    @contextmanager
+    def _dropout(self, step: int, number: int) -> Iterator[None]:
+        """Dropout with the masks of a chunk, the same whenever and wherever it is read."""
+        if not self.model.config.dropout:
+            yield
+            return
+        torch.manual_seed(hash((self.seed, step, number)) & 0x7FFFFFFF)
+        with load.dropout_on(self.model.lm):
+            yield
 
     def _gather(self, plan: Plan, parts: list[tuple[Int64, torch.Tensor]]) -> torch.Tensor:
         width = int(self.model.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
@@ -237,7 +246,7 @@ class Step:
         for (name, key), span in plan.spans.items():
             request = requests[name, key]
             if isinstance(request, Encode):
-                outputs[name][key] = self.model.pool(states[span])
+                outputs[name][key] = self.model.pool(states[span], request.view)
             elif isinstance(request, Score):
                 asked = request.targets
                 targets = outputs[name][asked].tokens if isinstance(asked, str) else asked

@@ -156,3 +156,52 @@ def test_every_trained_parameter_is_in_one_group(
     assert len(trained) > 2
     assert sorted(grouped) == sorted(trained)
     assert len(set(grouped)) == len(grouped)
+
+
+@family
+@pytest.mark.parametrize("frozen", [0, 2, LAYERS - 1])
+def test_states_at_points_are_those_of_the_whole_reading(
+    family: str, frozen: int, tiny_graph: KnowledgeGraph
+) -> None:
+    model = model_of(family, freeze_layers=frozen)
+    sequences = [model.texts(tiny_graph).query(e, e % 5) for e in range(6)]
+    rows, positions = np.array([5, 0, 3, 0, 3]), np.array([2, 6, 1, 0, 1])
+    found = model.reader.states_at(sequences, rows, positions)
+    whole = model.reader.last_hidden(sequences)[rows, positions]
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-4)
+    sums = [(states * torch.arange(16)).sum() for states in (found, whole)]
+    parameters = list(trainable(model).values())
+    first, second = (torch.autograd.grad(s, parameters, allow_unused=True) for s in sums)
+    for one, other in zip(first, second, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:
+            torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
+
+
+def test_a_windowed_last_layer_is_read_whole(tiny_graph: KnowledgeGraph) -> None:
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    _, tokenizer = build_family("qwen3")
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        use_sliding_window=True,
+        sliding_window=3,
+        max_window_layers=1,
+        initializer_range=0.2,
+    )
+    lm: Any = Qwen3ForCausalLM(config)
+    settings = ModelConfig("qwen3", freeze_layers=2)
+    lm = load.add_adapter(lm.eval().requires_grad_(False), settings)
+    model = KnowledgeModel(lm, tokenizer, settings, TextConfig(), CPU)
+    sequences = [model.texts(tiny_graph).tail(e) for e in range(3)]
+    ends = np.array([sum(map(len, s)) - 1 for s in sequences])
+    found = model.reader.states_at(sequences, np.arange(3), ends)
+    whole = model.reader.last_hidden(sequences)[torch.arange(3), torch.from_numpy(ends)]
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-4)

@@ -23,7 +23,7 @@ def eventful(**loop: Any) -> Any:
     return tiny_recipe(
         model={"freeze_layers": 2, "reading": "segments", "dropout": 0.2, "projection": 6},
         contrastive={"queue": 9, "self_negatives": True},
-        loop={"steps": 30, "validate_every": 10, "checkpoint_seconds": 0.0, "log_every": 4}
+        loop={"steps": 16, "validate_every": 5, "checkpoint_seconds": 0.0, "log_every": 4}
         | {"accumulation": 2, "warmup": 0.2}
         | loop,
     )
