@@ -122,7 +122,7 @@ class PublishedStep(Step):
             states = hidden[request.points.rows, request.points.positions]
             return self.model.logprobs(states, request.targets.to(states.device))
         last = np.array([length(sequence) - 1 for sequence in sequences])
-        return self.model.pool(hidden[np.arange(len(sequences)), last])[first]
+        return self.model.pool(hidden[np.arange(len(sequences)), last], request.view)[first]
 
     def _read_padded(self, sequences: list[Sequence]) -> torch.Tensor:
         with load.dropout_on(self.model.lm):

@@ -20,7 +20,7 @@ from accord.config import describe, load_config, recipe_names
 from accord.train.recipe import Recipe
 from tests.conftest import REPOSITORY
 
-PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
+PAGES = sorted(p for place in ("", "docs/", "examples/*/") for p in REPOSITORY.glob(f"{place}*.md"))
 FENCE = re.compile(r"^```([\w-]+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
