@@ -26,6 +26,7 @@ from accord.text.render import TextConfig
 
 FORMAT = 1
 HEADER, WEIGHTS = "accord.json", "trained.safetensors"
+KEYS = ("model", "text", "base_sha256", "graph")
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -181,6 +182,9 @@ def read_header(folder: Path) -> dict[str, Any]:
         header: dict[str, Any] = json.loads((folder / HEADER).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / HEADER}: {error}", "the file is cut; train anew") from error
+    missing = [key for key in KEYS if key not in header]
+    if header.get("format") == FORMAT and missing:
+        raise ModelError(f"{folder / HEADER}: {', '.join(missing)} missing", "train anew")
     if header.get("format") != FORMAT:
         raise ModelError(
             f"{folder}: format {header.get('format')!r}, this version reads {FORMAT}",

@@ -151,9 +151,9 @@ def test_texts_from_files_are_cut_into_windows(tmp_path: Path) -> None:
     assert len(texts) == 3
     assert all(2 <= length(text) <= 5 for text in texts)
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(DataError, match="b.txt"):
+    with pytest.raises(DataError, match=r"b\.txt"):
         language_texts(recipe, model, [tmp_path / "b.txt"])
-    with pytest.raises(DataError, match="missing.txt"):
+    with pytest.raises(DataError, match=r"missing\.txt"):
         language_texts(recipe, model, [tmp_path / "missing.txt"])
     (tmp_path / "c.txt").write_text("")
     with pytest.raises(ConfigError, match="no text"):

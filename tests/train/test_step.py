@@ -150,7 +150,7 @@ def test_places_lie_in_texts_that_begin_with_the_sequence(
 ) -> None:
     points, targets = points_after(scored, [1] * len(scored))
     requests: dict[tuple[str, str], Any] = {
-        ("a", "e"): Encode(encoded),
+        ("a", "e"): Encode(encoded, "query"),
         ("b", "s"): Score(scored, points, torch.from_numpy(targets)[:, None]),
         ("b", "t"): Teacher([((9, 9),)], last_points([((9, 9),)]), 2),
     }

@@ -129,6 +129,7 @@ def tiny_loop(
 ) -> Loop:
     """A loop that writes to a folder."""
     model, objectives = tiny_setup(recipe, graph)
+    folder.mkdir(parents=True, exist_ok=True)
     run, accelerator = RunFolder(folder), Accelerator(cpu=True)
     return Loop(model, objectives, recipe.loop, run, recipe.seed, validate, accelerator)
 

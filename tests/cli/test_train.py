@@ -1,0 +1,80 @@
+"""`accord train`: its arguments, its object and what it says when stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import accord.api
+from accord.api import RunResult
+from accord.cli.main import main
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """The arguments of each call of `train_run`, which trains nothing here."""
+    calls: list[tuple[Any, ...]] = []
+
+    def run(*arguments: Any) -> RunResult:
+        calls.append(arguments)
+        return RunResult(Path("run"), 3, 1.5, {"valid": 0.5})
+
+    monkeypatch.setattr(accord.api, "train_run", run)
+    return calls
+
+
+def test_the_object_and_the_arguments(
+    called: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "kalm", "--graph", "umls", "--out", "run", "--set", "steps=3"]
+    assert main([*command, "--text", "a.txt", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"run": "run", "steps": 3, "seconds": 1.5, "metrics": {"valid": 0.5}}
+    assert called == [
+        ("kalm", "umls", Path("run"), None, ["steps=3"], [Path("a.txt")], False, None)
+    ]
+    assert main(command) == 0
+    assert "run: 3 steps" in capsys.readouterr().out
+
+
+def test_ctrl_c_gives_the_command_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(accord.api, "train_run", stop)
+    command = ["train", "kalm", "--graph", "my graph", "--out", "run", "--set", "steps=9"]
+    assert main([*command, "--text", "a.txt", "--device", "cpu"]) == 130
+    printed = capsys.readouterr()
+    assert (
+        "accord train kalm --graph 'my graph' --out run --resume --text a.txt --device cpu"
+        in printed.err
+    )
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["kalmm"], "no recipe 'kalmm'"),
+        (["--set", "loop.stepz=3"], "stepz"),
+        (["--set", "model.rank=0"], "rank"),
+        (["--graph", "ulms"], "ulms"),
+    ],
+)
+def test_what_the_user_can_mend(
+    change: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = change if len(change) == 1 else ["kalm", *change]
+    graph = [] if "--graph" in change else ["--graph", "umls"]
+    assert main(["train", *recipe, *graph, "--out", str(tmp_path / "run"), "--json"]) == 2
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert message in found["error"]
+    assert found["hint"]
+    assert "Traceback" not in printed.err
+    assert not (tmp_path / "run").exists(), "nothing is written before all is known to be right"
