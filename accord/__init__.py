@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from accord.api import load_model as load_model
     from accord.api import train_run as train_run
     from accord.config import load_config as load_config
+    from accord.demo import run_demo as run_demo
     from accord.errors import AccordError as AccordError
+    from accord.evaluate.compare import compare as compare
     from accord.graph.builder import GraphBuilder as GraphBuilder
     from accord.graph.graph import KnowledgeGraph as KnowledgeGraph
     from accord.model.knowledge_model import KnowledgeModel as KnowledgeModel
@@ -27,10 +29,12 @@ PUBLIC = {
     "GraphBuilder": "accord.graph.builder",
     "KnowledgeGraph": "accord.graph.graph",
     "KnowledgeModel": "accord.model.knowledge_model",
+    "compare": "accord.evaluate.compare",
     "load_config": "accord.config",
     "load_graph": "accord.api",
     "load_model": "accord.api",
     "plan_run": "accord.train.plan",
+    "run_demo": "accord.demo",
     "train_run": "accord.api",
 }
 """Public name -> the module that defines it."""
