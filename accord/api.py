@@ -21,7 +21,7 @@ from accord.train.checkpoint import RunFolder, graph_record
 from accord.train.environment import environment
 from accord.train.loop import Loop, Progress, peak_memory
 from accord.train.recipe import Recipe
-from accord.train.setup import attach_cache, build_objectives
+from accord.train.setup import attach_cache, build_objectives, start_projection
 
 __all__ = ["RunResult", "load_graph", "load_model", "train_run"]
 
@@ -98,6 +98,7 @@ def train_run(
         objective.parameters.to(trained.device)
     validate = _validation(settings, opened)
     cached = _cache(settings, trained, objectives, opened, run, accelerator)
+    start_projection(settings, trained, opened)
     loop = Loop(trained, objectives, settings.loop, run, settings.seed, validate, accelerator)
     progress = loop.fit(resume)
     if accelerator.is_main_process:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from accord.errors import ModelError
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
-from accord.model.heads import Projection
+from accord.model.heads import Projection, View
 from accord.model.load import ModelConfig
 from accord.model.reading import Reader
 from accord.progress import track
@@ -24,6 +24,7 @@ from accord.text.render import TextConfig
 
 EMBED_TOKENS = 4096
 LOGIT_ROWS = 256
+VIEW_NAMES: dict[View, str] = {"query": "queries", "tail": "entities"}
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
@@ -95,9 +96,9 @@ class KnowledgeModel(nn.Module):
             self._texts = (graph.hash, GraphTexts(graph, self.tokenizer, self.text))
         return self._texts[1]
 
-    def pool(self, hidden: torch.Tensor) -> torch.Tensor:
+    def pool(self, hidden: torch.Tensor, view: View) -> torch.Tensor:
         """(N, D) hidden states at the last token -> (N, P) float32 unit vectors."""
-        return functional.normalize(self.projection(hidden.float()), dim=-1)
+        return functional.normalize(self.projection(hidden.float(), view), dim=-1)
 
     def logprobs(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of chosen next tokens.
@@ -117,26 +118,41 @@ class KnowledgeModel(nn.Module):
             blocks.append(chosen - torch.logsumexp(logits, dim=-1, keepdim=True))
         return torch.cat(blocks)
 
-    @torch.no_grad()
-    def embed(self, sequences: list[Sequence], label: str = "embedding") -> Float32:
+    def embed(self, sequences: list[Sequence], view: View) -> Float32:
         """Embeds sequences; equal ones are read once.
 
         Args:
             sequences: N sequences.
-            label: What progress calls them.
+            view: "query" or "tail": which texts they are, and so which map is used.
 
         Returns:
             (N, P) float32 unit vectors.
         """
+        with torch.no_grad():
+            hidden = torch.from_numpy(self.hidden_states(sequences, view)).to(self.device)
+            return self.pool(hidden, view).cpu().numpy()
+
+    @torch.no_grad()
+    def hidden_states(self, sequences: list[Sequence], view: View) -> Float32:
+        """Last hidden states of sequences at their last token; equal ones are read once.
+
+        Args:
+            sequences: N sequences.
+            view: What progress calls them.
+
+        Returns:
+            (N, D) float32.
+        """
         place = {sequence: i for i, sequence in enumerate(dict.fromkeys(sequences))}
         distinct = list(place)
         lengths = np.array([length(s) for s in distinct], dtype=np.int64)
-        out = np.empty((len(distinct), self.projection.width), dtype=np.float32)
-        with track(label, int(lengths.sum()), "tokens") as advance:
+        width = int(self.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        out = np.empty((len(distinct), width), dtype=np.float32)
+        with track(f"reading {VIEW_NAMES[view]}", int(lengths.sum()), "tokens") as advance:
             for group in chunks_by_length(lengths, EMBED_TOKENS):
                 texts = [distinct[i] for i in group]
                 hidden = self.reader.states_at(texts, np.arange(len(group)), lengths[group] - 1)
-                out[group] = self.pool(hidden).cpu().numpy()
+                out[group] = hidden.float().cpu().numpy()
                 advance(int(lengths[group].sum()))
         return out[[place[s] for s in sequences]]
 
@@ -153,7 +169,7 @@ class KnowledgeModel(nn.Module):
         wanted = range(graph.num_entities) if entities is None else entities.tolist()
         texts = self.texts(graph)
         texts.prepare(wanted)
-        return self.embed([texts.tail(e) for e in wanted], "entities")
+        return self.embed([texts.tail(e) for e in wanted], "tail")
 
     def embed_queries(self, graph: KnowledgeGraph, queries: Int64) -> Float32:
         """Embeds queries by their text (view 1).
@@ -167,7 +183,7 @@ class KnowledgeModel(nn.Module):
         """
         texts = self.texts(graph)
         texts.prepare(np.unique(queries[:, 0]).tolist())
-        return self.embed([texts.query(e, r) for e, r in queries.tolist()], "queries")
+        return self.embed([texts.query(e, r) for e, r in queries.tolist()], "query")
 
     def embed_query_texts(
         self, graph: KnowledgeGraph, heads: list[str], relations: list[int]
@@ -184,7 +200,7 @@ class KnowledgeModel(nn.Module):
         """
         texts = self.texts(graph)
         pairs = zip(heads, relations, strict=True)
-        return self.embed([texts.query_of_text(head, r) for head, r in pairs], "queries")
+        return self.embed([texts.query_of_text(head, r) for head, r in pairs], "query")
 
     @torch.no_grad()
     def complete_names(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from accord.model.heads import View
 from accord.text.examples import Sequence, length
 
 Int64 = npt.NDArray[np.int64]
@@ -21,6 +22,7 @@ class Encode:
     """Asks for the embeddings of sequences, read at their last token: (N, P) unit vectors."""
 
     sequences: list[Sequence]
+    view: View
 
 
 @dataclass(frozen=True)

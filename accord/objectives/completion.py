@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from accord.errors import ConfigError
@@ -22,11 +23,15 @@ class CompletionConfig:
     """Weight in the joint loss; 0 is off. KaLM has 0.01."""
     rows: int = 32
     """Triples of the step whose tail is written."""
+    share: float = 1.0
+    """Share of the train triples that are ever written; fewer are less reading of frozen layers
+    where those read whole texts."""
 
     def __post_init__(self) -> None:
-        if self.rows < 1 or self.weight < 0:
+        if self.rows < 1 or self.weight < 0 or not 0 < self.share <= 1:
             raise ConfigError(
-                f"completion: rows={self.rows}, weight={self.weight}", "rows >= 1 and weight >= 0"
+                f"completion: rows={self.rows}, weight={self.weight}, share={self.share}",
+                "use rows >= 1, weight >= 0 and a share above 0, at most 1",
             )
 
 
@@ -64,17 +69,17 @@ class Completion(Stateless):
         self.texts = texts
         self.config = config
         self.batch_size = batch_size
+        rng = np.random.default_rng([source.seed, 4])
+        self.written = rng.random(len(source)) < config.share
 
     def batch(self, step: int) -> CompletionBatch:
         """The first rows of the step's triples."""
         drawn = self.source.draw(step, self.batch_size)
-        rows = slice(0, self.config.rows)
-        sequences = [
-            self.texts.completion(int(h), int(r), int(t))
-            for h, r, t in zip(
-                drawn.heads[rows], drawn.relations[rows], drawn.tails[rows], strict=True
-            )
-        ]
+        chosen = np.flatnonzero(self.written[drawn.rows])[: self.config.rows]
+        if not len(chosen):  # a small batch without any: write its first triple all the same
+            chosen = np.zeros(1, dtype=np.int64)
+        triples = self.source.triples[drawn.rows[chosen]].tolist()
+        sequences = [self.texts.completion(h, r, t) for h, r, t in triples]
         prefix = [length(sequence[:-1]) for sequence in sequences]
         points, targets = points_after(sequences, prefix)
         return CompletionBatch(sequences, points, torch.from_numpy(targets)[:, None])
@@ -93,6 +98,6 @@ class Completion(Stateless):
         return len(batch.targets)
 
     def sequences(self) -> Iterable[Sequence]:
-        """All completions of train."""
-        for head, relation, tail in self.source.triples.tolist():
+        """All completions that may be asked for."""
+        for head, relation, tail in self.source.triples[self.written].tolist():
             yield self.texts.completion(head, relation, tail)

@@ -129,7 +129,7 @@ class Contrastive:
 
     def requests(self, batch: ContrastiveBatch) -> Requests:
         """Both views."""
-        return {"queries": Encode(batch.queries), "tails": Encode(batch.tails)}
+        return {"queries": Encode(batch.queries, "query"), "tails": Encode(batch.tails, "tail")}
 
     def loss(self, outputs: Outputs, batch: ContrastiveBatch) -> Loss:
         """Mean of the row loss (query -> tail) and the column loss (tail -> query)."""

@@ -68,8 +68,9 @@ class TripleSource:
     def draw(self, step: int, size: int) -> TripleExample:
         """The triples of a step; the same for every objective that asks."""
         if self._cached is None or self._cached[:2] != (step, size):
-            rows = self.triples[epoch_rows(len(self), size, step, self.seed)]
-            self._cached = (step, size, TripleExample(rows[:, 0], rows[:, 1], rows[:, 2]))
+            rows = epoch_rows(len(self), size, step, self.seed)
+            heads, relations, tails = self.triples[rows].T
+            self._cached = (step, size, TripleExample(heads, relations, tails, rows))
         return self._cached[2]
 
     def known(self, heads: Int64, relations: Int64, candidates: Int64) -> npt.NDArray[np.bool_]:

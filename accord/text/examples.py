@@ -28,6 +28,8 @@ class TripleExample:
     """(B,) relation number: r, or r + R for the inverse."""
     tails: npt.NDArray[np.int64]
     """(B,) entity idx that answers the query."""
+    rows: npt.NDArray[np.int64]
+    """(B,) which train triple each one is, both directions counted."""
 
     def __len__(self) -> int:
         return len(self.heads)

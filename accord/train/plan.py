@@ -231,7 +231,7 @@ def _validation_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeG
     if recipe.model.freeze_layers and recipe.loop.cache_gb:
         model.reader.store = _Kept(model, sample)
     start = time.monotonic()
-    model.embed(sample)
+    model.embed(sample, "query")
     spent = time.monotonic() - start
     times = recipe.loop.steps // recipe.loop.validate_every
     return spent * total / sum(map(length, sample)) * times

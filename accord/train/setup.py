@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from accord.errors import ConfigError, DataError
@@ -73,6 +74,26 @@ def _kept_texts(
         written = language_texts(recipe, model, files)
         run.write_json(TEXTS, {"tokens": [[*map(list, text)] for text in written]})
     return [tuple(map(tuple, text)) for text in run.read_json(TEXTS)["tokens"]]
+
+
+@torch.no_grad()
+def start_projection(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph) -> None:
+    """Gives the maps after pooling their closed-form start from train triples.
+
+    Args:
+        recipe: The recipe; nothing is done without a projection or with projection_start=0.
+        model: The model; its adapter is still at zero.
+        graph: The graph; only its train split is used.
+    """
+    if not (recipe.model.projection and recipe.model.projection_start):
+        return
+    triples, texts = TripleSource(graph, recipe.seed).triples, model.texts(graph)
+    count = min(recipe.model.projection_start, len(triples))
+    rng = np.random.default_rng([recipe.seed, 3])
+    drawn = triples[rng.choice(len(triples), size=count, replace=False)].tolist()
+    queries = model.hidden_states([texts.query(h, r) for h, r, _ in drawn], "query")
+    tails = model.hidden_states([texts.tail(t) for _, _, t in drawn], "tail")
+    model.projection.start_from(torch.from_numpy(queries), torch.from_numpy(tails))
 
 
 def language_texts(recipe: Recipe, model: KnowledgeModel, files: list[Path]) -> list[Sequence]:
