@@ -14,7 +14,10 @@ from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
 
 QUERY_OPEN, TAIL_OPEN, TAIL_CLOSE = "[", "{", " }"
-_WORD_BREAK = re.compile(r"[_\s]+|(?<=[a-z])(?=[A-Z])")
+_CAMEL_WORD, _CAMEL_BREAK = (
+    re.compile(r"(?<=[a-z])[A-Z](?=[a-z])"),
+    re.compile(r"(?<=[a-z])(?=[A-Z])"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,12 @@ def humanise(identifier: str) -> str:
     Example:
         >>> humanise("http://example.org/onto#birthPlace")
         'birth place'
+        >>> humanise("Tim_Berners-Lee")
+        'Tim Berners-Lee'
     """
     tail = re.split(r"[/#]", unquote(identifier).rstrip("/#"))[-1] or identifier
-    words = " ".join(part for part in _WORD_BREAK.split(tail) if part)
-    return words.lower() if words[1:] != words[1:].lower() else words
+    apart = _CAMEL_WORD.sub(lambda match: f" {match[0].lower()}", tail)
+    return " ".join(_CAMEL_BREAK.sub(" ", apart).replace("_", " ").split()) or identifier
 
 
 def entity_name(graph: KnowledgeGraph, entity: int) -> str:
