@@ -96,9 +96,24 @@ class KnowledgeModel(nn.Module):
             self._texts = (graph.hash, GraphTexts(graph, self.tokenizer, self.text))
         return self._texts[1]
 
-    def pool(self, hidden: torch.Tensor, view: View) -> torch.Tensor:
-        """(N, D) hidden states at the last token -> (N, P) float32 unit vectors."""
-        return functional.normalize(self.projection(hidden.float(), view), dim=-1)
+    def pool(
+        self, hidden: torch.Tensor, view: View, drop: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """Hidden states to embeddings.
+
+        Args:
+            hidden: (N, D) hidden states at the last token.
+            view: Which map is used.
+            drop: Random numbers for the dropout of training; None leaves it out.
+
+        Returns:
+            (N, P) float32 unit vectors.
+        """
+        mapped = self.projection(hidden.float(), view)
+        if drop is not None and self.config.embedding_dropout:
+            noise = torch.rand(mapped.shape, generator=drop).to(mapped.device)
+            mapped = mapped * (noise >= self.config.embedding_dropout)
+        return functional.normalize(mapped, dim=-1)
 
     def logprobs(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of chosen next tokens.

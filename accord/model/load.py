@@ -53,16 +53,20 @@ class ModelConfig:
     """segments: frozen layers read each entity, phrase and name alone, so each is read once."""
     projection: int = 0
     """Dimension of a trained linear map a view after pooling; 0 is none, as in KaLM."""
+    embedding_dropout: float = 0.0
+    """Dropout on embeddings while training, before they are made unit vectors."""
     projection_start: int = 8192
     """Train triples from which the maps get their closed-form start; 0 starts orthogonal."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of the frozen weights; auto takes bfloat16 where the processor computes in it."""
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:
+        shares = (self.dropout, self.embedding_dropout)
+        if self.rank < 1 or self.alpha <= 0 or not all(0 <= share < 1 for share in shares):
             raise ConfigError(
-                f"model.rank={self.rank}, alpha={self.alpha}, dropout={self.dropout}",
-                "use rank >= 1, alpha > 0 and 0 <= dropout < 1",
+                f"model.rank={self.rank}, alpha={self.alpha}, dropout={self.dropout}, "
+                f"embedding_dropout={self.embedding_dropout}",
+                "use rank >= 1, alpha > 0 and dropouts from 0 to below 1",
             )
         if min(self.freeze_layers, self.projection, self.projection_start) < 0:
             raise ConfigError(

@@ -170,7 +170,7 @@ class Step:
         plan = plan_reading(requests)
         chunks = self._chunks(plan)
         states, graphs = self._read(plan, chunks, step)
-        outputs = self._outputs(plan, requests, states)
+        outputs = self._outputs(plan, requests, states, step)
         losses = self._losses(outputs, batches, step)
         log = self._backward(losses, states, scales or {}, shares)
         self._carry_back(plan, chunks, states, graphs, step)
@@ -237,16 +237,21 @@ class Step:
         return states.requires_grad_()
 
     def _outputs(
-        self, plan: Plan, requests: Mapping[tuple[str, str], Request], states: torch.Tensor
+        self,
+        plan: Plan,
+        requests: Mapping[tuple[str, str], Request],
+        states: torch.Tensor,
+        step: int,
     ) -> dict[str, dict[str, Any]]:
         outputs: dict[str, dict[str, Any]] = {o.name: {} for o, _ in self.objectives}
+        drop = torch.Generator().manual_seed(hash((self.seed, step, -1)) & 0x7FFFFFFF)
         for (name, key), request in requests.items():
             if isinstance(request, Teacher):
                 outputs[name][key] = self._teach(request)
         for (name, key), span in plan.spans.items():
             request = requests[name, key]
             if isinstance(request, Encode):
-                outputs[name][key] = self.model.pool(states[span], request.view)
+                outputs[name][key] = self.model.pool(states[span], request.view, drop)
             elif isinstance(request, Score):
                 asked = request.targets
                 targets = outputs[name][asked].tokens if isinstance(asked, str) else asked
