@@ -15,7 +15,7 @@ def family_config(family: str, vocabulary: int) -> Any:
     """The configuration of a model with four layers of width 16."""
     import transformers as tf
 
-    tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    tokens: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     if family == "gpt2":
         return tf.GPT2Config(
             vocab_size=vocabulary, n_embd=16, n_layer=LAYERS, n_head=4, n_positions=128, **tokens

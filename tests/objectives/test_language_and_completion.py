@@ -16,7 +16,7 @@ from accord.model import load
 from accord.objectives.completion import Completion, CompletionConfig
 from accord.objectives.language import Language, LanguageConfig, coarse_kl
 from accord.objectives.triples import TripleSource
-from accord.text.examples import length
+from accord.text.examples import Sequence, length
 from accord.train.setup import language_texts, own_continuations
 from tests.train.tiny import one_step, tiny_model, tiny_recipe, tiny_setup
 
@@ -120,7 +120,7 @@ def test_the_temperature_is_trained() -> None:
 
 
 def test_language_batches_are_pure_and_lie_in_their_texts() -> None:
-    texts = [((1, 2, 3),), ((4, 5),), ((6,),), ((7, 8, 9, 10),)]
+    texts: list[Sequence] = [((1, 2, 3),), ((4, 5),), ((6,),), ((7, 8, 9, 10),)]
     language = Language(texts, LanguageConfig(rows=2, points=3), 0)
     assert len(language.all) == 3, "a single token predicts nothing"
     for step in range(5):
