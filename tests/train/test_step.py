@@ -127,9 +127,9 @@ def test_each_text_is_read_once_and_queries_within_completions() -> None:
     read: list[Sequence] = []
     real = model.reader.last_hidden
 
-    def counted(texts: list[Sequence]) -> torch.Tensor:
-        read.extend(texts)
-        return real(texts)
+    def counted(sequences: list[Sequence]) -> torch.Tensor:
+        read.extend(sequences)
+        return real(sequences)
 
     model.reader.last_hidden = counted  # type: ignore[method-assign]
     log = step(0)
