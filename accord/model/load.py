@@ -36,7 +36,7 @@ class ModelConfig:
     """Which model, and what of it is trained."""
 
     name: str = DEFAULT_MODEL
-    """A Hub name, a folder, a run folder, or an embedded model's name."""
+    """A Hub name, a folder, or an embedded model's name."""
     adapter: Adapter = "lora"
     """lora trains low-rank adapters, full trains the layers themselves, none trains only heads."""
     rank: int = 32
