@@ -13,8 +13,8 @@ from torch.nn import functional
 from accord.errors import ModelError
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
+from accord.model.config import ModelConfig
 from accord.model.heads import Projection, View
-from accord.model.load import ModelConfig
 from accord.model.reading import Reader
 from accord.progress import track
 from accord.text import render

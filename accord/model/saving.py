@@ -19,9 +19,9 @@ from torch import nn
 
 from accord.errors import DataError, ModelError
 from accord.model import load
+from accord.model.config import ModelConfig
 from accord.model.embedded import file_sha256
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.load import ModelConfig
 from accord.text.render import TextConfig
 
 FORMAT = 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from accord.errors import ConfigError
-from accord.model.load import ModelConfig
+from accord.model.config import ModelConfig
 from accord.objectives.completion import CompletionConfig
 from accord.objectives.contrastive import ContrastiveConfig
 from accord.objectives.language import LanguageConfig

@@ -17,8 +17,8 @@ from tests.conftest import build_tiny_graph, build_tiny_llama
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base model, a graph folder and a run folder."""
+    from accord.model.config import ModelConfig
     from accord.model.knowledge_model import KnowledgeModel
-    from accord.model.load import ModelConfig
     from accord.model.saving import save_pretrained
     from accord.train.checkpoint import RunFolder, graph_record
 

@@ -11,8 +11,9 @@ import torch
 
 from accord.errors import ModelError
 from accord.evaluate.drift import BaseComparison, kl_sum
+from accord.model.config import ModelConfig
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.load import ModelConfig, adapter_off
+from accord.model.load import adapter_off
 from accord.text.collate import tokens
 
 TEXTS = ["\nSweden borders Norway", "\nTokyo is a city of Japan"]

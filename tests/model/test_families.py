@@ -12,8 +12,8 @@ from accelerate import Accelerator
 from accord.errors import ConfigError, ModelError
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
+from accord.model.config import ModelConfig
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.load import ModelConfig
 from accord.model.saving import trainable
 from accord.objectives.language import LanguageConfig
 from accord.text.render import TextConfig

@@ -15,8 +15,8 @@ import torch
 from accord.errors import DataError, ModelError
 from accord.graph.graph import KnowledgeGraph
 from accord.model import saving
+from accord.model.config import ModelConfig
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.load import ModelConfig
 from accord.model.saving import load_model, save_pretrained, trainable
 from accord.text.render import TextConfig
 from tests.conftest import build_tiny_llama

@@ -12,8 +12,8 @@ import torch
 from accord.cli.main import main
 from accord.errors import ModelError
 from accord.model import sharing
+from accord.model.config import ModelConfig
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.load import ModelConfig
 from accord.model.saving import save_pretrained, trainable
 
 

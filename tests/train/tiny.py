@@ -13,8 +13,8 @@ from accelerate import Accelerator
 from accord.config import to_toml
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
+from accord.model.config import ModelConfig
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.load import ModelConfig
 from accord.model.saving import trainable
 from accord.objectives.completion import CompletionConfig
 from accord.objectives.contrastive import ContrastiveConfig
