@@ -161,7 +161,7 @@ def test_a_folder_with_another_seed_is_refused(small: DemoConfig, tmp_path: Path
 
 def test_the_demo_recipe_is_kalm_but_for_its_size() -> None:
     sizes = {"steps", "batch_size", "rows", "extra_negatives", "texts", "tokens",
-             "validate_every", "validate_queries"}  # fmt: skip
+             "validate_every", "validate_queries", "describe", "share"}  # fmt: skip
     kalm, demo = (flat(vars_of(load_config(Recipe, name))) for name in ("kalm", "demo"))
     differing = {key for key in kalm if kalm[key] != demo[key]}
     assert {key.split(".")[-1] for key in differing} <= sizes
