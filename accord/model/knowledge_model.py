@@ -54,7 +54,7 @@ class KnowledgeModel(nn.Module):
         self.config = config
         self.text = text
         self.device = device
-        width = int(lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        width = load.hidden_width(lm)
         self.projection = Projection(width, config.projection).to(device)
         self.reader = Reader(
             lm,
@@ -161,7 +161,7 @@ class KnowledgeModel(nn.Module):
         place = {sequence: i for i, sequence in enumerate(dict.fromkeys(sequences))}
         distinct = list(place)
         lengths = np.array([length(s) for s in distinct], dtype=np.int64)
-        width = int(self.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        width = load.hidden_width(self.lm)
         out = np.empty((len(distinct), width), dtype=np.float32)
         with track(f"reading {VIEW_NAMES[view]}", int(lengths.sum()), "tokens") as advance:
             for group in chunks_by_length(lengths, EMBED_TOKENS):

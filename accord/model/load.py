@@ -123,6 +123,11 @@ def base_model(model: nn.Module) -> nn.Module:
     return stack
 
 
+def hidden_width(model: nn.Module) -> int:
+    """D: the width of the hidden states."""
+    return int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+
+
 def layer_list(model: nn.Module) -> nn.ModuleList:
     """The list of transformer layers.
 

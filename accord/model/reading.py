@@ -154,7 +154,7 @@ class Reader:
     def _gather(self, index: npt.NDArray[np.int64], fresh: torch.Tensor | None) -> torch.Tensor:
         kept, new = index >= 0, index <= -2
         dtype = next(self.lm.parameters()).dtype
-        width = int(self.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        width = load.hidden_width(self.lm)
         states = torch.zeros((*index.shape, width), dtype=dtype, device=self.device)
         if kept.any() and self.store is not None:
             rows = self.store.take(index[kept]).to(self.device, dtype)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from accord.errors import ConfigError, DataError
+from accord.model.load import hidden_width
 from accord.model.reading import Key, Reader
 from accord.progress import track
 from accord.text.collate import chunks_by_length
@@ -69,7 +70,7 @@ def build_cache(
         ConfigError: Not even float16 fits.
     """
     lengths = np.array([len(tokens) for _, tokens in pieces], dtype=np.int64)
-    width = int(reader.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    width = hidden_width(reader.lm)
     dtype = _fitting_dtype(int(lengths.sum()) * width, cache_gb)
     starts = dict(zip(pieces, (np.cumsum(lengths) - lengths).tolist(), strict=True))
     mark = _fingerprint(pieces, identity, dtype)

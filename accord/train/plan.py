@@ -14,6 +14,7 @@ import torch
 
 from accord.graph.graph import KnowledgeGraph
 from accord.model.knowledge_model import KnowledgeModel
+from accord.model.load import hidden_width
 from accord.model.reading import Key
 from accord.model.saving import trainable
 from accord.objectives.base import Objective
@@ -257,7 +258,7 @@ class _Kept:
 
 
 def _cache_bytes(recipe: Recipe, model: KnowledgeModel, tokens: int) -> int:
-    width = int(model.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    width = hidden_width(model.lm)
     whole = tokens * width * 4
     return int(whole if whole <= recipe.loop.cache_gb * GIGABYTE else whole // 2)
 

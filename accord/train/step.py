@@ -226,7 +226,7 @@ class Step:
             yield
 
     def _gather(self, plan: Plan, parts: list[tuple[Int64, torch.Tensor]]) -> torch.Tensor:
-        width = int(self.model.lm.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        width = load.hidden_width(self.model.lm)
         # Every process must add the same type, also one that had no chunk to read.
         dtype = next(self.model.lm.parameters()).dtype
         states = torch.zeros((len(plan.rows), width), dtype=dtype, device=self.model.device)
