@@ -104,12 +104,11 @@ class Loop:
             ModelError: A loss that is not finite; the last good checkpoint is kept.
             DataError: The disk is full; the last good checkpoint is kept.
         """
-        torch.set_flush_denormal(True)  # tiny gradients would slow a CPU down many times over
         if resume:
             self._load()
         self.accelerator.init_trackers("accord") if self.config.trackers else None
         last_save = time.monotonic()
-        with self._interruptible():
+        with self._interruptible(), flushed_denormals():
             while not self.progress.finished:
                 self._advance()
                 if self._due() or time.monotonic() - last_save > self.config.checkpoint_seconds:
@@ -278,6 +277,20 @@ class Loop:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Tiny gradients count as zero within, or they slow a CPU down many times over.
+
+    The processor's mode belongs to the whole thread: whoever called the training gets it back
+    as it almost always is, with numbers below the smallest normal one kept.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def learning_rate(config: LoopConfig, step: int) -> float:

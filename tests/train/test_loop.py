@@ -16,7 +16,7 @@ from accord.model.saving import trainable
 from accord.objectives.base import Loss
 from accord.train import checkpoint
 from accord.train.checkpoint import RunFolder
-from accord.train.loop import Loop, learning_rate
+from accord.train.loop import Loop, flushed_denormals, learning_rate
 from accord.train.recipe import LoopConfig, Recipe
 from tests.train.tiny import tiny_loop, tiny_recipe
 
@@ -228,3 +228,10 @@ def test_schedules(schedule: Any) -> None:
 def test_settings_out_of_range(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):
         LoopConfig(**values)
+
+
+def test_training_leaves_the_processor_s_arithmetic_as_it_was() -> None:
+    tiny = torch.tensor(1e-310, dtype=torch.float64)
+    with flushed_denormals():
+        assert tiny * 0.5 == 0
+    assert tiny * 0.5 != 0
