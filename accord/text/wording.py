@@ -1,0 +1,115 @@
+"""Triples, attributes and questions in natural English, from relation phrases of any shape.
+
+`accord.text.render` gives a model the texts it is trained on; this module writes sentences and
+questions for people and for rationales.
+"""
+
+from __future__ import annotations
+
+from accord.graph.graph import KnowledgeGraph
+from accord.text.phrases import Phrase, article, read_phrase, singular
+from accord.text.render import entity_name, humanise, one_line
+
+UNWIELDY = ("inverse of ", "is where ", "is what ", "is how ", "is something ")
+"""Inverse phrases that open so are put aside: the triple itself, or 'that X ...', reads better."""
+
+
+def triple_statement(graph: KnowledgeGraph, head: int, relation: int, tail: int) -> str:
+    """One triple as a sentence, worded from where the step begins.
+
+    Args:
+        graph: The graph.
+        head: Entity idx where the step begins: the triple's head, or its tail for an inverse.
+        relation: Relation number: r read from head to tail, r + R for its inverse.
+        tail: Entity idx where the step leads.
+
+    Returns:
+        ``Paris is the capital of France.`` The names of both entities stand in it unchanged. An
+        inverse step is worded by the inverse phrase; where there is none, by the triple itself.
+    """
+    phrase = phrase_of(graph, relation)
+    if phrase is None:
+        head, relation, tail = tail, _turned(graph, relation), head
+        phrase = phrase_of(graph, relation) or read_phrase("is related to")
+    subject, object_ = entity_name(graph, head), entity_name(graph, tail)
+    if phrase.shape != "noun":
+        return one_line(f"{subject} {phrase.text} {object_}") + "."
+    noun = _joined(phrase.noun, phrase.link, subject)
+    before = "The" if _single(graph, head, relation) else article(noun).capitalize()
+    return one_line(f"{before} {noun} is {object_}") + "."
+
+
+def attribute_statement(graph: KnowledgeGraph, attribute: int) -> str:
+    """One attribute as a sentence.
+
+    Args:
+        graph: The graph.
+        attribute: Row of `graph.attributes`.
+
+    Returns:
+        ``The population of France is 67000000.``
+    """
+    entity = int(graph.attributes[attribute, 0])
+    literal = graph.attribute(attribute)
+    noun = singular(humanise(literal.property))
+    return one_line(f"The {noun} of {entity_name(graph, entity)} is {literal.value}") + "."
+
+
+def phrase_of(graph: KnowledgeGraph, number: int) -> Phrase | None:
+    """The grammar of a relation number's phrase.
+
+    Args:
+        graph: The graph.
+        number: r, or r + R for the inverse.
+
+    Returns:
+        The phrase; None for an inverse that the source gives no phrase of its own.
+    """
+    relation = number % graph.num_relations
+    identifier = graph.relation_ids[relation]
+    inverse = number >= graph.num_relations
+    if identifier.startswith("/") and identifier.count("/") > 2:
+        return None if inverse else freebase_phrase(identifier)
+    if inverse:
+        stated = one_line(graph.inverse_phrases[relation])
+        return read_phrase(stated) if stated and not stated.startswith(UNWIELDY) else None
+    return read_phrase(one_line(graph.relation_phrases[relation]) or humanise(identifier))
+
+
+def freebase_phrase(identifier: str) -> Phrase:
+    """The phrase of a Freebase property, from the structure of its id.
+
+    Args:
+        identifier: ``/domain/type/property`` or two of them joined by a dot, where the second is
+            a property of the record that stands between.
+
+    Returns:
+        The property's phrase; ``award in the award nominations`` for a joined pair.
+    """
+    first, _, second = identifier.partition("./")
+    outer = humanise(first.removesuffix("_s"))
+    inner = humanise(second.removesuffix("_s")) if second else ""
+    if not inner or _same(outer, inner):
+        return read_phrase(outer)
+    noun = singular(inner)
+    return Phrase("noun", noun, noun, f"in the {outer} of")
+
+
+def _same(outer: str, inner: str) -> bool:
+    return singular(inner).lower() in singular(outer).lower()
+
+
+def _joined(noun: str, link: str, other: str) -> str:
+    return " ".join(part for part in (noun, link, other) if part)
+
+
+def _turned(graph: KnowledgeGraph, number: int) -> int:
+    count = graph.num_relations
+    return number + count if number < count else number - count
+
+
+def _single(graph: KnowledgeGraph, start: int, number: int) -> bool:
+    """Whether the step leads to one entity only."""
+    relation, inverse = number % graph.num_relations, number >= graph.num_relations
+    around = graph.incoming(start) if inverse else graph.outgoing(start)
+    return int((around[:, 1] == relation).sum()) <= 1
