@@ -1,0 +1,297 @@
+"""Mentions in a text: names and aliases of a graph's entities, found by Aho-Corasick.
+
+Names and text are folded alike (case, Unicode form, underscores) and compared word by word; the
+longest name wins, and an ambiguous one keeps all its entities.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from accord.errors import ConfigError
+from accord.graph.graph import KnowledgeGraph
+from accord.text.folding import HANGUL, Folded, Token, fold, tokens
+from accord.text.function_words import FUNCTION_WORDS
+from accord.text.name_table import build_name_table
+
+BRACKETS = {"[": "]", "“": "”", "«": "»", '"': '"', "「": "」", "『": "』", "《": "》"}
+SENTENCE_ENDS = frozenset(".!?:;。！？…\"'([{-*#")
+_HANGUL = re.compile(f"[{HANGUL}]")
+
+
+@dataclass(frozen=True)
+class MentionConfig:
+    """Which names count as a mention."""
+
+    min_length: int = 2
+    """Characters of a name at least, spaces not counted."""
+    stop_words: tuple[str, ...] = FUNCTION_WORDS
+    """A name made only of these counts only where it is marked or spelt as a name."""
+    alias_weight: float = 0.3
+    """Weight of an entity that has the name as an alias, beside 1 for one called so."""
+    degree_power: float = 0.5
+    """An entity's weight grows with (1 + triples in train) to this power; 0 is off."""
+    max_candidates: int | None = None
+    """Keep at most this many candidates of a name; None keeps all."""
+    max_owners: int | None = None
+    """Names that more entities share are no mentions (such as 'untitled'); None is off."""
+
+    def __post_init__(self) -> None:
+        if self.min_length < 1:
+            raise ConfigError(f"min_length is {self.min_length}", "use 1 or more")
+        if not 0 < self.alias_weight <= 1:
+            raise ConfigError(f"alias_weight is {self.alias_weight}", "use more than 0, up to 1")
+        if not 0 <= self.degree_power <= 4:
+            raise ConfigError(f"degree_power is {self.degree_power}", "use 0 to 4")
+        for name in ("max_candidates", "max_owners"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}", "use 1 or more, or none")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An entity that a mention may stand for."""
+
+    entity: int
+    """Entity idx."""
+    score: float
+    """Share of the mention, 0 to 1; a mention's scores sum to at most 1."""
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A piece of text that is an entity's name."""
+
+    start: int
+    """Offset of its first character in the text as it was given."""
+    end: int
+    """Offset behind its last character."""
+    text: str
+    """``text[start:end]``."""
+    candidates: tuple[Candidate, ...]
+    """Best first; equal scores in the order of the graph."""
+    marked: bool = False
+    """Whether the writer marked it: in [brackets] or quotation marks, or nothing but it."""
+
+
+class _Hit(NamedTuple):
+    """A name found in the tokens of a text."""
+
+    first: int
+    """Its first token."""
+    last: int
+    """The token behind its last."""
+    key: int
+    """The name's number."""
+    marked: bool = False
+    mass: float = 1.0
+    """What its candidates share: below 1 where the spelling is only near."""
+
+
+class _Text:
+    """A text with its folded tokens, and what stands around them."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.folded: Folded = fold(text)
+        self.tokens: list[Token] = tokens(self.folded.text)
+
+    def start(self, token: int) -> int:
+        """Where a token begins in the original."""
+        return int(self.folded.starts[self.tokens[token].start])
+
+    def end(self, token: int) -> int:
+        """Where a token ends in the original."""
+        return int(self.folded.ends[self.tokens[token].end - 1])
+
+
+class MentionIndex:
+    """Finds the entities of a graph that a text names.
+
+    It is built anew for a graph (about 10 seconds for a million names): what it could be stored
+    as is either larger than the names or a format that must be trusted.
+
+    Args:
+        graph: The graph whose names and aliases count.
+        config: Which names count; None for the defaults.
+
+    Example:
+        >>> from accord.graph.builder import GraphBuilder
+        >>> builder = GraphBuilder("people")
+        >>> builder.triple("jane_doe", "knows", "john_roe")
+        >>> index = MentionIndex(builder.build())
+        >>> [(m.text, m.start, m.candidates[0].entity) for m in index.find("Does JANE  Doe know?")]
+        [('JANE  Doe', 5, 0)]
+    """
+
+    def __init__(self, graph: KnowledgeGraph, config: MentionConfig | None = None) -> None:
+        self.config = config or MentionConfig()
+        self.table = build_name_table(graph, self.config)
+        self._longest = int(self.table.words.max(initial=0))
+
+    def __len__(self) -> int:
+        """How many different names it knows."""
+        return len(self.table)
+
+    def find(self, text: str) -> list[Mention]:
+        """All mentions of a text, from left to right; they do not overlap.
+
+        Args:
+            text: A question, a sentence or a document.
+
+        Returns:
+            The mentions; of the names that begin at one place the longest.
+        """
+        return self._scan(text, 0, whole=True, final=True)[0]
+
+    def find_all(self, texts: Iterable[str]) -> list[list[Mention]]:
+        """`find` for each of several texts."""
+        return [self.find(text) for text in texts]
+
+    def stream(self, pieces: Iterable[str]) -> Iterator[Mention]:
+        """The mentions of a text that comes in pieces, cut anywhere.
+
+        Memory is bounded by the largest piece; the result is what `find` gives for the whole.
+
+        Args:
+            pieces: The text's pieces in order.
+
+        Yields:
+            Mentions with offsets into the whole text.
+        """
+        rest, base, resume = "", 0, 0
+        last: tuple[str, bool] = ("", True)
+        for piece, final in itertools.chain(((p, False) for p in pieces), [last]):
+            text = rest + piece
+            found, settled, cut = self._scan(text, resume, whole=base == 0, final=final)
+            for mention in found:
+                yield replace(mention, start=mention.start + base, end=mention.end + base)
+            rest, base, resume = text[cut:], base + cut, settled - cut
+
+    def _scan(
+        self, text: str, resume: int, whole: bool, final: bool
+    ) -> tuple[list[Mention], int, int]:
+        """Mentions that begin at or after an offset and that later text cannot change.
+
+        Args:
+            text: The text so far.
+            resume: The offset from which mentions may begin.
+            whole: The text begins here.
+            final: The text ends here.
+
+        Returns:
+            The mentions, the offset from which to resume, and the offset before which the text
+            may be forgotten.
+        """
+        read = _Text(text)
+        count = len(read.tokens)
+        # Two tokens behind the longest name tell what stands around it; the last may be half read.
+        horizon = count if final else count - self._longest - 2
+        begin = next((t for t in range(count) if read.start(t) >= resume), count)
+        hits = self._exact(read, begin, horizon, whole and final)
+        found = [self._mention(read, hit) for hit in hits]
+        settled = max(begin, horizon, hits[-1].last if hits else 0)
+        if settled >= count:
+            return found, len(text), len(text)
+        return found, read.start(settled), read.start(max(0, settled - 2))
+
+    def _exact(self, read: _Text, begin: int, horizon: int, alone: bool) -> list[_Hit]:
+        """The longest names from left to right, begun at a token from `begin` up to `horizon`."""
+        hits: list[_Hit] = []
+        free = begin
+        for first, last, key in self._matches(read):
+            if first < free:
+                continue
+            if first >= horizon:
+                break
+            marked = _is_marked(read, first, last, alone)
+            if self._counts(read, first, last, key, marked):
+                hits.append(_Hit(first, last, key, marked))
+                free = last
+        return hits
+
+    def _matches(self, read: _Text) -> Iterable[tuple[int, int, int]]:
+        """(first token, token behind the last, name) of all names, the longest of a place first."""
+        if self.table.automaton is None or not read.tokens:
+            return []
+        words = [token.text for token in read.tokens]
+        found = self.table.automaton.iter(f" {' '.join(words)} ")
+        pairs = np.fromiter(itertools.chain.from_iterable(found), dtype=np.int64).reshape(-1, 2)
+        lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words)) + 1
+        places = np.cumsum(lengths) - lengths + 1
+        keys = pairs[:, 1]
+        first = np.searchsorted(places, pairs[:, 0] - self.table.letters[keys])
+        size = self.table.words[keys]
+        order = np.lexsort((-size, first))
+        rows = (first[order], (first + size)[order], keys[order])
+        return zip(*(row.tolist() for row in rows), strict=True)
+
+    def _counts(self, read: _Text, first: int, last: int, key: int, marked: bool) -> bool:
+        """Whether a name found in the tokens is a mention in the text."""
+        if self.table.offsets[key] == self.table.offsets[key + 1] or not _stands_alone(
+            read, first, last
+        ):
+            return False
+        spellings = self.table.doubtful.get(key)
+        return spellings is None or marked or _is_spelt_as_name(read, first, last, spellings)
+
+    def _mention(self, read: _Text, hit: _Hit) -> Mention:
+        start, end = read.start(hit.first), read.end(hit.last - 1)
+        rows = slice(int(self.table.offsets[hit.key]), int(self.table.offsets[hit.key + 1]))
+        pairs = zip(
+            self.table.entities[rows].tolist(), self.table.scores[rows].tolist(), strict=True
+        )
+        candidates = tuple(Candidate(entity, score * hit.mass) for entity, score in pairs)
+        return Mention(start, end, read.text[start:end], candidates, hit.marked)
+
+
+def _stands_alone(read: _Text, first: int, last: int) -> bool:
+    """Whether a run of tokens is cut from nothing longer: an id, a number, a Korean word."""
+    text, folded = read.text, read.folded
+    a, b = read.tokens[first].start, read.tokens[last - 1].end
+    start, end = read.start(first), read.end(last - 1)
+    if (a and folded.ends[a - 1] > start) or (b < len(folded.text) and folded.starts[b] < end):
+        return False  # Part of one character, such as the 2 of a circled 12.
+    before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    if before[-1:] == "_" and before[:-1].isalnum():
+        return False
+    if after[:1] == "_" and after[1:].isalnum():
+        return False
+    if before[-1:] in (".", ",") and before[:-1].isdigit() and text[start].isdigit():
+        return False
+    if after[:1] in (".", ",") and after[1:].isdigit() and text[end - 1].isdigit():
+        return False
+    # Korean particles follow a noun directly, but nothing stands directly before it.
+    return not (
+        a and _HANGUL.match(folded.text[a]) is not None and _HANGUL.match(folded.text[a - 1])
+    )
+
+
+def _is_marked(read: _Text, first: int, last: int, alone: bool) -> bool:
+    """Whether the writer says where the name begins and ends."""
+    if alone and first == 0 and last == len(read.tokens):
+        return True
+    if first == 0 or last == len(read.tokens):
+        return False
+    opening = read.text[read.start(first - 1)]
+    return opening in BRACKETS and read.text[read.end(last) - 1] == BRACKETS[opening]
+
+
+def _is_spelt_as_name(read: _Text, first: int, last: int, spellings: frozenset[str]) -> bool:
+    """Whether an ordinary word is spelt as the graph spells a name, and not by its place alone."""
+    start, end = read.start(first), read.end(last - 1)
+    if " ".join(read.text[start:end].replace("_", " ").split()) not in spellings:
+        return False
+    opens = first == 0 or read.text[read.end(first - 1) - 1] in SENTENCE_ENDS
+    shown = first + 1 if opens else first
+    return any(
+        read.text[read.start(token) : read.end(token)] != read.tokens[token].text
+        for token in range(shown, last)
+    )
