@@ -213,9 +213,12 @@ class KnowledgeGraph:
 
     def attributes_of(self, entity: int) -> list[Attribute]:
         """The literals of an entity, in source order."""
+        return [self.attribute(int(row)) for row in self.attribute_rows(entity)]
+
+    def attribute_rows(self, entity: int) -> Int64:
+        """(n,) rows of `attributes` that are the entity's, in source order."""
         order, offsets = self._attribute_rows
-        rows = order[offsets[entity] : offsets[entity + 1]]
-        return [self.attribute(int(row)) for row in rows]
+        return order[offsets[entity] : offsets[entity + 1]]
 
     def attribute(self, row: int) -> Attribute:
         """One row of `attributes` as text."""

@@ -1,0 +1,1 @@
+"""Questions, paths and rationales made from a graph."""
