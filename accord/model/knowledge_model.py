@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from accord.model import load
 from accord.model.config import ModelConfig
 from accord.model.heads import Projection, View
 from accord.model.reading import Reader
+from accord.model.writing import Writer
 from accord.progress import track
 from accord.text import render
 from accord.text.collate import GraphTexts, chunks_by_length, tokens
@@ -115,23 +117,52 @@ class KnowledgeModel(nn.Module):
             mapped = mapped * (noise >= self.config.embedding_dropout)
         return functional.normalize(mapped, dim=-1)
 
-    def logprobs(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def logprobs(
+        self, hidden: torch.Tensor, targets: torch.Tensor, temperature: float = 1.0
+    ) -> torch.Tensor:
         """Log-probabilities of chosen next tokens.
 
         Args:
             hidden: (N, D) last hidden states.
             targets: (N, k) int64 token ids.
+            temperature: Divides the logits.
 
         Returns:
             (N, k) float32, nats; softmax over the whole vocabulary.
         """
-        head = load.output_weights(self.lm)
         blocks = []
-        for start in range(0, len(hidden), LOGIT_ROWS):
-            logits = head(hidden[start : start + LOGIT_ROWS].to(_dtype(head))).float()
+        for start, logits in self._logit_blocks(hidden, temperature):
             chosen = logits.gather(1, targets[start : start + LOGIT_ROWS])
             blocks.append(chosen - torch.logsumexp(logits, dim=-1, keepdim=True))
         return torch.cat(blocks)
+
+    @torch.no_grad()
+    def top_tokens(
+        self, hidden: torch.Tensor, count: int, temperature: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The most probable next tokens.
+
+        Args:
+            hidden: (N, D) last hidden states.
+            count: k, how many; the whole vocabulary where that is smaller.
+            temperature: Divides the logits.
+
+        Returns:
+            (N, k) int64 token ids, the most probable first, and (N, k) float32 log-probabilities.
+        """
+        found = []
+        for _, logits in self._logit_blocks(hidden, temperature):
+            logs = torch.log_softmax(logits, dim=-1)
+            found.append(logs.topk(min(count, logs.shape[-1]), dim=-1))
+        return torch.cat([top.indices for top in found]), torch.cat([top.values for top in found])
+
+    def _logit_blocks(
+        self, hidden: torch.Tensor, temperature: float
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        head = load.output_weights(self.lm)
+        for start in range(0, len(hidden), LOGIT_ROWS):
+            logits = head(hidden[start : start + LOGIT_ROWS].to(_dtype(head))).float()
+            yield start, logits if temperature == 1.0 else logits / temperature
 
     def embed(self, sequences: list[Sequence], view: View) -> Float32:
         """Embeds sequences; equal ones are read once.
@@ -263,7 +294,6 @@ class KnowledgeModel(nn.Module):
         head = load.output_weights(self.lm)
         return [int(t) for t in head(hidden.to(_dtype(head))).argmax(-1).tolist()]
 
-    @torch.no_grad()
     def generate(self, prompts: list[str], max_new_tokens: int = 32, stop: str = "\n") -> list[str]:
         """Continues prompts greedily.
 
@@ -275,36 +305,7 @@ class KnowledgeModel(nn.Module):
         Returns:
             N continuations.
         """
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        answers = [""] * len(prompts)
-        with track("generating", len(prompts), "answers") as advance:
-            for start in range(0, len(order), 16):
-                block = order[start : start + 16]
-                texts = self._generate_block([prompts[i] for i in block], max_new_tokens, stop)
-                for i, text in zip(block, texts, strict=True):
-                    answers[i] = text.split(stop, 1)[0] if stop else text
-                advance(len(block))
-        return answers
-
-    def _generate_block(self, prompts: list[str], count: int, stop: str) -> list[str]:
-        batch = self.tokenizer(
-            prompts,
-            add_special_tokens=False,
-            padding=True,
-            padding_side="left",
-            return_tensors="pt",
-        ).to(self.device)
-        out = self.lm.generate(  # type: ignore[operator]
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            max_new_tokens=count,
-            do_sample=False,
-            pad_token_id=self.tokenizer.pad_token_id,
-            stop_strings=[stop] if stop else None,
-            tokenizer=self.tokenizer,
-        )
-        new = out[:, batch["input_ids"].shape[1] :]
-        return [str(t) for t in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+        return Writer(self.lm, self.tokenizer, self.device).write(prompts, max_new_tokens, stop)
 
     @torch.no_grad()
     def token_logprobs(self, texts: list[str]) -> list[Float32]:
@@ -334,26 +335,20 @@ class KnowledgeModel(nn.Module):
         hidden = load.run_all(self.lm, tensor, None)[0, :-1]
         return self.logprobs(hidden, tensor[0, 1:, None])[:, 0].cpu().numpy()
 
-    @torch.no_grad()
     def score_continuations(
         self, prompts: list[str], continuations: list[str]
     ) -> npt.NDArray[np.float64]:
         """Log-probabilities of continuations.
 
         Args:
-            prompts: N texts, each at least one token.
-            continuations: N texts that follow them.
+            prompts: N texts, each at least one token; equal ones are read once.
+            continuations: N texts that follow them, each at least one token.
 
         Returns:
             (N,) float64: sum over the continuation's tokens, nats.
         """
-        scores = np.zeros(len(prompts))
-        for i, (prompt, continuation) in enumerate(zip(prompts, continuations, strict=True)):
-            before, after = tokens(self.tokenizer, prompt), tokens(self.tokenizer, continuation)
-            if not before:
-                raise ModelError("an empty prompt", "give the model at least one token")
-            scores[i] = float(self._logprobs_of([*before, *after])[-len(after) :].sum())
-        return scores
+        writer = Writer(self.lm, self.tokenizer, self.device)
+        return writer.score(prompts, continuations, self.logprobs)
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
