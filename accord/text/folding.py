@@ -40,6 +40,8 @@ _SINGLE = (
     "\u0e01-\u0edf\u1000-\u109f\u1780-\u17ff" + HANGUL
 )
 _KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+_SPACELESS = re.compile(f"[{_SINGLE}{_KATAKANA}]")
+_ASCII_WORDS = re.compile("[a-z0-9]+|[^ ]")
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,7 @@ def tokens(folded: str) -> list[Token]:
     Args:
         folded: What `fold` gave.
     """
-    marks = "" if folded.isascii() else "".join(sorted(c for c in set(folded) if _is_mark(c)))
-    found = _token_pattern(marks).finditer(folded)
-    return [Token(match[0], match.start(), match.end()) for match in found]
+    return [Token(m[0], m.start(), m.end()) for m in _token_pattern(folded).finditer(folded)]
 
 
 def name_key(text: str) -> str:
@@ -148,11 +148,23 @@ def _unit_pattern(joining: str) -> re.Pattern[str]:
     return re.compile(f".[{re.escape(joining)}]*", re.DOTALL)
 
 
+def _token_pattern(folded: str) -> re.Pattern[str]:
+    """The plainest pattern for the scripts of a text: classes of many ranges are slow."""
+    if folded.isascii():
+        return _ASCII_WORDS
+    marks = "".join(sorted(c for c in set(folded) if _is_mark(c)))
+    return _words(marks, _SPACELESS.search(folded) is not None)
+
+
 @lru_cache(maxsize=64)
-def _token_pattern(marks: str) -> re.Pattern[str]:
-    """Words of a text; `marks` are its combining marks, which regular expressions call no word."""
+def _words(marks: str, spaceless: bool) -> re.Pattern[str]:
+    """Words of letters and marks; regular expressions do not count marks among letters."""
     inner = f"[{re.escape(marks)}]" if marks else "(?!)"
-    letter = f"[^\\W_{_SINGLE}{_KATAKANA}]"
+    word = f"\\w(?:\\w|{inner})*"
+    if not spaceless:
+        return re.compile(f"{word}|[^ ]")
+    letter = f"[^\\W{_SINGLE}{_KATAKANA}]"
     return re.compile(
-        f"[{_SINGLE}]{inner}*|(?:[{_KATAKANA}]{inner}*)+|{letter}(?:{letter}|{inner})*|\\S"
+        f"[a-z0-9]+(?!{letter}|{inner})|[{_SINGLE}]{inner}*|(?:[{_KATAKANA}]{inner}*)+|"
+        f"{letter}(?:{letter}|{inner})*|[^ ]"
     )
