@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-Shape = Literal["verb", "copular", "has", "noun"]
+Shape = Literal["verb", "copular", "has", "as", "noun"]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -61,7 +61,7 @@ PARTICIPLES = _words(
 )
 PRESENT_PARTICIPLES = _words("located based connected associated related married used practiced")
 UNIQUE = _words("capital ceo head headquarters namesake")
-INVARIANT = _words("series species politics sports physics mathematics news lens")
+INVARIANT = _words("series species politics olympics physics mathematics news lens")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class Phrase:
 
     shape: Shape
     text: str
-    """What stands between subject and object, or for a bare noun the noun."""
+    """What stands between subject and object; for a bare noun the noun, and for 'has as a part'
+    ('Peru has Lima as a part') the verb."""
     noun: str = ""
     """What the subject is of the object ('is the capital of'), or the object of the subject."""
     link: str = ""
@@ -107,6 +108,8 @@ def read_phrase(text: str) -> Phrase:
     first = words[0].lower()
     if first in AUXILIARIES:
         return _copular(joined, words) or Phrase("verb", joined)
+    if first in ("has", "have", "had", "includes") and len(words) > 3 and words[1] == "as":
+        return Phrase("as", words[0], " ".join(words[2:]))
     if first in ("has", "have", "had"):
         return _has(joined, words)
     if _opens_verb(words):
@@ -131,7 +134,10 @@ def singular(noun: str) -> str:
 def _modifies_after(words: list[str], place: int) -> bool:
     """Whether the noun ends before this word: 'countries | within', 'languages | spoken'."""
     word = words[place].lower()
-    return word in PREPOSITIONS or (word in PARTICIPLES and place == len(words) - 1)
+    if word in PREPOSITIONS:
+        return True
+    participle = word in PARTICIPLES or word.endswith("ed")
+    return participle and place == len(words) - 1 and words[place - 1].endswith("s")
 
 
 def _singular_word(word: str) -> str:
@@ -142,7 +148,9 @@ def _singular_word(word: str) -> str:
         return word
     if low.endswith("ies"):
         return word[:-3] + "y"
-    return word[:-2] if low.endswith(("sses", "xes", "ches", "shes")) else word[:-1]
+    if low.endswith(("sses", "xes", "ches", "shes", "puses")):
+        return word[:-2]
+    return word[:-1]
 
 
 def article(noun: str) -> str:
@@ -176,7 +184,7 @@ def _copular(joined: str, words: list[str]) -> Phrase | None:
 
 
 def _has(joined: str, words: list[str]) -> Phrase:
-    match = re.fullmatch(r"ha(?:s|ve|d) (?:(as an?|the|an?) )?(.+)", joined)
+    match = re.fullmatch(r"ha(?:s|ve|d) (?:(the|an?) )?(.+)", joined)
     noun = match[2] if match else ""
     clause = {"that", "which", "the"} & set(noun.split()) or words[-1] in PREPOSITIONS
     if not match or clause:
@@ -215,6 +223,11 @@ def base_form(verb: str) -> str:
     return max(known, key=len) if known and verb.endswith("s") else ""
 
 
+def _participle(noun: str) -> bool:
+    last = noun.split()[-1]
+    return last in PARTICIPLES or (last.endswith("ed") and " " in noun)
+
+
 def _noun(joined: str) -> Phrase:
     labelled = re.fullmatch(r"(.+?) (with|in|at|from) the (\w+)", joined)
     if labelled:
@@ -222,7 +235,7 @@ def _noun(joined: str) -> Phrase:
         before = article(labelled[1])
         return Phrase("copular", f"is {before} {joined}", labelled[1], link)
     noun = singular(joined.partition(",")[0])
-    return Phrase("noun", noun, noun, "by" if noun.split()[-1] in PARTICIPLES else "of")
+    return Phrase("noun", noun, noun, "by" if _participle(noun) else "of")
 
 
 def _completed(joined: str, words: list[str]) -> Phrase:

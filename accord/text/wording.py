@@ -10,7 +10,14 @@ from accord.graph.graph import KnowledgeGraph
 from accord.text.phrases import Phrase, article, read_phrase, singular
 from accord.text.render import entity_name, humanise, one_line
 
-UNWIELDY = ("inverse of ", "is where ", "is what ", "is how ", "is something ")
+UNWIELDY = (
+    "inverse of ",
+    "is where ",
+    "is what ",
+    "is how ",
+    "is something ",
+    "has its ",
+)
 """Inverse phrases that open so are put aside: the triple itself, or 'that X ...', reads better."""
 
 
@@ -29,9 +36,11 @@ def triple_statement(graph: KnowledgeGraph, head: int, relation: int, tail: int)
     """
     phrase = phrase_of(graph, relation)
     if phrase is None:
-        head, relation, tail = tail, _turned(graph, relation), head
+        head, relation, tail = tail, turned(graph, relation), head
         phrase = phrase_of(graph, relation) or read_phrase("is related to")
     subject, object_ = entity_name(graph, head), entity_name(graph, tail)
+    if phrase.shape == "as":
+        return one_line(f"{subject} {phrase.text} {object_} as {phrase.noun}") + "."
     if phrase.shape != "noun":
         return one_line(f"{subject} {phrase.text} {object_}") + "."
     noun = _joined(phrase.noun, phrase.link, subject)
@@ -103,7 +112,8 @@ def _joined(noun: str, link: str, other: str) -> str:
     return " ".join(part for part in (noun, link, other) if part)
 
 
-def _turned(graph: KnowledgeGraph, number: int) -> int:
+def turned(graph: KnowledgeGraph, number: int) -> int:
+    """The relation number of the same step walked the other way."""
     count = graph.num_relations
     return number + count if number < count else number - count
 
