@@ -5,7 +5,10 @@ Loads Numba; `accord.graph.paths` imports it when a search is made.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
 import numba
@@ -21,9 +24,25 @@ MAX_ROWS = 2**30
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def compiled(function: F) -> F:
-    """Compiles a function at its first call, keeps the code on disk, and runs it without the GIL."""
+def inner(function: F) -> F:
+    """Compiles a function for calls from compiled code only."""
+    return cast(F, numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+
+
+def entry(function: F) -> F:
+    """Compiles a function that Python calls, without the GIL, and keeps the code on disk.
+
+    Numba looks for stale code by the file of the entry alone; so the entry's name carries a digest
+    of all files that it may be compiled from.
+    """
+    function.__qualname__ += "_" + _digest()
     return cast(F, numba.njit(cache=True, nogil=True)(function))
+
+
+@cache
+def _digest() -> str:
+    files = sorted(Path(__file__).parent.glob("paths_*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 class Adjacency(NamedTuple):
@@ -117,7 +136,7 @@ def _side(
     return offsets, neighbours, codes
 
 
-@compiled
+@entry
 def _place(
     triples: Int32,
     split: UInt8,
@@ -168,7 +187,7 @@ def _place(
                 cursor[other] += 1
 
 
-@compiled
+@inner
 def lower_bound(values: Int32, low: int, high: int, wanted: int) -> int:
     """The first place from `low` on, and before `high`, whose value is not below `wanted`."""
     while low < high:

@@ -13,9 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.graph.graph import Int32, Int64
-from accord.graph.paths_adjacency import Adjacency, compiled, lower_bound
+from accord.graph.paths_adjacency import Adjacency, entry, inner, lower_bound
 from accord.graph.paths_emit import (
+    COUNTS,
     FOUND,
+    HIGH,
+    LOW,
+    MARK,
+    NODE,
     STATUS,
     WHOLE,
     Batch,
@@ -27,8 +32,10 @@ from accord.graph.paths_emit import (
     may_expand,
 )
 
-SMALL = 8
+FEW = 8
 """Below so many steps, going through them is faster than looking anything up."""
+# Rows of `Scratch.extent`: entities of a level, steps that lead to them, whether they are in order.
+SIZE, VOLUME, ORDERED = range(3)
 
 
 class Scratch(NamedTuple):
@@ -38,163 +45,130 @@ class Scratch(NamedTuple):
     """(E,) bit k: a tail is reached in exactly k steps. All zero between pairs."""
     levels: Int32
     """(max_hops, E) the entities with bit k."""
-    sizes: Int64
-    """(max_hops,) how many they are; -1 where level k is not known."""
-    volumes: Int64
-    """(max_hops,) how many steps lead to them."""
-    sorted: npt.NDArray[np.uint8]
-    """(max_hops,) 1 where level k is in order."""
-    low: Int64
-    high: Int64
-    choice: Int64
-    nodes: Int64
-    marks: Int64
-    """(max_hops + 1,) place in the level that is looked up; -1 where steps are gone through."""
+    extent: Int64
+    """(3, max_hops) of each level; its size is -1 where it is not known."""
+    stack: Int64
+    """(5, max_hops + 1) the walk."""
 
 
 def scratch(entities: int, max_hops: int) -> Scratch:
     """Fresh working memory."""
-    stacks = [np.zeros(max_hops + 1, dtype=np.int64) for _ in range(5)]
     return Scratch(
         np.zeros(entities, dtype=np.uint16),
         np.empty((max_hops, entities), dtype=np.int32),
-        np.full(max_hops, -1, dtype=np.int64),
-        np.zeros(max_hops, dtype=np.int64),
-        np.zeros(max_hops, dtype=np.uint8),
-        *stacks,
+        np.full((3, max_hops), -1, dtype=np.int64),
+        np.zeros((5, max_hops + 1), dtype=np.int64),
     )
 
 
-@compiled
+@entry
 def search(
     adjacency: Adjacency, batch: Batch, limits: Limits, work: Scratch, first: int, result: Result
 ) -> int:
     """Searches the pairs from `first` on; gives the first one that was not finished for room."""
     for pair in range(first, len(batch.head_offsets) - 1):
-        begin_pair(result, limits, pair)
         heads = batch.heads[batch.head_offsets[pair] : batch.head_offsets[pair + 1]]
         tails = batch.tails[batch.tail_offsets[pair] : batch.tail_offsets[pair + 1]]
-        if len(heads) and len(tails) and result.tally[STATUS] == WHOLE:
+        if begin_pair(result, limits, pair) and len(heads) and len(tails):
             _seed(adjacency, tails, work)
-            _lengths(adjacency, heads, tails, limits, work, pair, result)
+            _lengths(adjacency, heads, limits, work, pair, result)
             _clear(work)
         if not end_pair(result, pair):
             return pair
     return len(batch.head_offsets) - 1
 
 
-@compiled
+@inner
 def _seed(adjacency: Adjacency, tails: Int32, work: Scratch) -> None:
     """Level 0: the tails."""
-    volume = 0
+    work.extent[VOLUME, 0] = 0
     for place in range(len(tails)):
         tail = tails[place]
         work.reach[tail] = 1
         work.levels[0, place] = tail
-        volume += adjacency.back_offsets[tail + 1] - adjacency.back_offsets[tail]
-    work.sizes[0] = len(tails)
-    work.volumes[0] = volume
-    work.sorted[0] = 1
+        steps = adjacency.back_offsets[tail + 1] - adjacency.back_offsets[tail]
+        work.extent[VOLUME, 0] += steps
+    work.extent[SIZE, 0] = len(tails)
+    work.extent[ORDERED, 0] = 1
 
 
-@compiled
+@inner
 def _clear(work: Scratch) -> None:
-    for level in range(len(work.sizes)):
-        for place in range(work.sizes[level]):
+    for level in range(work.extent.shape[1]):
+        for place in range(work.extent[SIZE, level]):
             work.reach[work.levels[level, place]] = 0
-        work.sizes[level] = -1
+        work.extent[SIZE, level] = -1
 
 
-@compiled
+@inner
 def _lengths(
-    adjacency: Adjacency,
-    heads: Int32,
-    tails: Int32,
-    limits: Limits,
-    work: Scratch,
-    pair: int,
-    result: Result,
+    adjacency: Adjacency, heads: Int32, limits: Limits, work: Scratch, pair: int, result: Result
 ) -> None:
     """Paths of one length after the other, so that the first ones are the shortest."""
-    known = 0
-    volumes = np.zeros(2)
+    known, ahead, next_ahead = 0, -1.0, 0.0
     for length in range(1, limits.max_hops + 1):
-        known = _deepen(adjacency, heads, length, known, volumes, limits, work, result)
-        if result.tally[STATUS] != WHOLE or work.sizes[known] == 0:
+        while known < length - 1 and work.extent[SIZE, known] > 0:
+            # Half of the way is marked always, more where the heads' side has more steps.
+            if known >= length // 2:
+                if ahead < 0:
+                    ahead, next_ahead = _forward_volumes(adjacency, heads)
+                growth = next_ahead / max(ahead, 1.0)
+                if work.extent[VOLUME, known] >= next_ahead * growth ** (length - known - 2):
+                    break
+            if not _mark(adjacency, known, limits, work, result):
+                return
+            known += 1
+        if work.extent[SIZE, known] == 0:
             return
         before = result.tally[FOUND]
         for head in heads:
-            if limits.repeat or len(tails) > 1 or head != tails[0]:
-                _walk(adjacency, head, length, known, limits, work, result)
+            _walk(adjacency, head, length, known, limits, work, result)
             if result.tally[STATUS] != WHOLE:
                 break
-        result.counts[pair, length] = result.tally[FOUND] - before
+        result.summary[pair, COUNTS + length] = result.tally[FOUND] - before
         if result.tally[STATUS] != WHOLE:
             return
 
 
-@compiled
-def _deepen(
-    adjacency: Adjacency,
-    heads: Int32,
-    length: int,
-    known: int,
-    volumes: npt.NDArray[np.float64],
-    limits: Limits,
-    work: Scratch,
-    result: Result,
-) -> int:
-    """Marks levels: half of the way always, more where the heads' side has more steps."""
-    while known < length - 1 and work.sizes[known] > 0:
-        if known >= length // 2:
-            if volumes[0] == 0:
-                _forward_volumes(adjacency, heads, volumes)
-            ahead = volumes[1] * (volumes[1] / max(volumes[0], 1.0)) ** (length - known - 2)
-            if work.volumes[known] >= ahead:
-                break
-        if not _mark(adjacency, known, limits, work, result):
-            break
-        known += 1
-    return known
-
-
-@compiled
-def _forward_volumes(adjacency: Adjacency, heads: Int32, volumes: npt.NDArray[np.float64]) -> None:
+@inner
+def _forward_volumes(adjacency: Adjacency, heads: Int32) -> tuple[float, float]:
     """How many steps there are from the heads, and how many from where those lead."""
     offsets = adjacency.offsets
+    ahead, next_ahead = 0.0, 0.0
     for head in heads:
-        volumes[0] += offsets[head + 1] - offsets[head]
+        ahead += offsets[head + 1] - offsets[head]
         for place in range(offsets[head], offsets[head + 1]):
             node = adjacency.neighbours[place]
-            volumes[1] += offsets[node + 1] - offsets[node]
+            next_ahead += offsets[node + 1] - offsets[node]
+    return ahead, next_ahead
 
 
-@compiled
+@inner
 def _mark(adjacency: Adjacency, known: int, limits: Limits, work: Scratch, result: Result) -> bool:
     """Marks the level after `known`; False where a budget is used up."""
-    bit = np.uint16(1 << (known + 1))
+    level = known + 1
     size, volume = 0, 0
     complete = True
-    for place in range(work.sizes[known]):
+    for place in range(work.extent[SIZE, known]):
         if not may_expand(result, limits):
             complete = False
             break
         node = work.levels[known, place]
         for step in range(adjacency.back_offsets[node], adjacency.back_offsets[node + 1]):
             before = adjacency.back_neighbours[step]
-            if work.reach[before] & bit or adjacency.blocked[before]:
+            if (work.reach[before] >> level) & 1 or adjacency.blocked[before]:
                 continue
-            work.reach[before] |= bit
-            work.levels[known + 1, size] = before
+            work.reach[before] |= 1 << level
+            work.levels[level, size] = before
             size += 1
             volume += adjacency.back_offsets[before + 1] - adjacency.back_offsets[before]
-    work.sizes[known + 1] = size
-    work.volumes[known + 1] = volume
-    work.sorted[known + 1] = work.sizes[known] == 1
+    work.extent[SIZE, level] = size
+    work.extent[VOLUME, level] = volume
+    work.extent[ORDERED, level] = work.extent[SIZE, known] == 1
     return complete
 
 
-@compiled
+@inner
 def _walk(
     adjacency: Adjacency,
     head: int,
@@ -205,96 +179,110 @@ def _walk(
     result: Result,
 ) -> None:
     """Depth first along marked entities: all paths of one length from one head, in order."""
-    neighbours, offsets = adjacency.neighbours, adjacency.offsets
-    low, high, nodes, marks = work.low, work.high, work.nodes, work.marks
-    only_tail = work.levels[0, 0] if work.sizes[0] == 1 and not limits.repeat else -1
-    depth = 0
-    nodes[0] = head
-    if not _open(adjacency, depth, length, known, limits, work, result):
+    stack = work.stack
+    only_tail = work.levels[0, 0] if work.extent[SIZE, 0] == 1 and not limits.repeat else -1
+    if head == only_tail:
         return
+    stack[NODE, 0] = head
+    depth, opened = 0, False
     while depth >= 0:
         level = length - depth - 1
-        place, end = high[depth], offsets[nodes[depth] + 1]
-        found = -1
-        if marks[depth] >= 0:
-            mark = marks[depth]
-            while mark < work.sizes[level] and place < end:
-                wanted = work.levels[level, mark]
-                mark += 1
-                place = lower_bound(neighbours, place, end, wanted)
-                if place < end and neighbours[place] == wanted:
-                    found = wanted
-                    break
-            marks[depth] = mark
-        elif level <= known:
-            while place < end:
-                if (work.reach[neighbours[place]] >> level) & 1:
-                    found = neighbours[place]
-                    break
-                place += 1
-        else:
-            while place < end:
-                if not adjacency.blocked[neighbours[place]]:
-                    found = neighbours[place]
-                    break
-                place += 1
+        if not opened:
+            if not may_expand(result, limits):
+                return
+            _open(adjacency, depth, level, known, work)
+        opened = True
+        found = _next(adjacency, depth, level, known, work)
         if found < 0:
             depth -= 1
             continue
-        low[depth] = place
-        while place < end and neighbours[place] == found:
-            place += 1
-        high[depth] = place
         if not limits.repeat and (
-            (level > 0 and found == only_tail) or _visited(nodes, depth, found)
+            (level > 0 and found == only_tail) or _visited(stack, depth, found)
         ):
             continue
-        if level == 0:
-            if not emit(adjacency.codes, low, high, work.choice, length, limits, result):
-                return
-            continue
-        depth += 1
-        nodes[depth] = found
-        if not _open(adjacency, depth, length, known, limits, work, result):
+        if level > 0:
+            depth += 1
+            stack[NODE, depth] = found
+            opened = False
+        elif not emit(adjacency.codes, stack, length, limits, result):
             return
 
 
-@compiled
-def _open(
-    adjacency: Adjacency,
-    depth: int,
-    length: int,
-    known: int,
-    limits: Limits,
-    work: Scratch,
-    result: Result,
-) -> bool:
+@inner
+def _open(adjacency: Adjacency, depth: int, level: int, known: int, work: Scratch) -> None:
     """Begins the steps of the entity at `depth` and decides how they are gone through."""
-    if not may_expand(result, limits):
-        return False
-    node = work.nodes[depth]
+    node = work.stack[NODE, depth]
     start = adjacency.offsets[node]
     steps = adjacency.offsets[node + 1] - start
-    level = length - depth - 1
-    work.high[depth] = start
-    work.marks[depth] = -1
-    if level > known or steps <= SMALL or work.sizes[level] > steps:
-        return True
-    cost, halves = work.sizes[level], steps
+    work.stack[HIGH, depth] = start
+    work.stack[MARK, depth] = -1
+    if level > known or steps <= FEW:
+        return
+    size = work.extent[SIZE, level]
+    cost, halves = size, steps
     while halves > 0 and cost < steps:
-        cost += work.sizes[level]
+        cost += size
         halves >>= 1
     if cost < steps:
-        if not work.sorted[level]:
-            work.levels[level, : work.sizes[level]].sort()
-            work.sorted[level] = 1
-        work.marks[depth] = 0
-    return True
+        if not work.extent[ORDERED, level]:
+            _sort(work.levels[level], size)
+            work.extent[ORDERED, level] = 1
+        work.stack[MARK, depth] = 0
 
 
-@compiled
-def _visited(nodes: Int64, depth: int, found: int) -> bool:
-    for place in range(depth + 1):
-        if nodes[place] == found:
+@inner
+def _next(adjacency: Adjacency, depth: int, level: int, known: int, work: Scratch) -> int:
+    """The next entity that may follow the one at `depth`, its steps in LOW and HIGH; -1 for none.
+
+    `level` is how many steps are left after it.
+    """
+    stack, neighbours = work.stack, adjacency.neighbours
+    place, end = stack[HIGH, depth], adjacency.offsets[stack[NODE, depth] + 1]
+    found = -1
+    if stack[MARK, depth] >= 0:
+        while found < 0 and place < end and stack[MARK, depth] < work.extent[SIZE, level]:
+            wanted = work.levels[level, stack[MARK, depth]]
+            stack[MARK, depth] += 1
+            place = lower_bound(neighbours, place, end, wanted)
+            if place < end and neighbours[place] == wanted:
+                found = wanted
+    elif level <= known:
+        while place < end and not (work.reach[neighbours[place]] >> level) & 1:
+            place += 1
+    else:
+        while place < end and adjacency.blocked[neighbours[place]]:
+            place += 1
+    if stack[MARK, depth] < 0 and place < end:
+        found = neighbours[place]
+    stack[LOW, depth] = place
+    while place < end and neighbours[place] == found:
+        place += 1
+    stack[HIGH, depth] = place
+    return found
+
+
+@inner
+def _visited(stack: Int64, depth: int, found: int) -> bool:
+    for place in range(depth + 1):  # noqa: SIM110 (compiles faster than any())
+        if stack[NODE, place] == found:
             return True
     return False
+
+
+@inner
+def _sort(values: Int32, size: int) -> None:
+    """Heap sort of the first `size` values; compiles in a tenth of the library's time."""
+    for end in range(2 * size - 1, 0, -1):
+        # First a heap is made from the middle down, then its top goes behind its end.
+        root = end - size if end >= size else 0
+        last = size if end >= size else end
+        if end < size:
+            values[0], values[end] = values[end], values[0]
+        while 2 * root + 1 < last:
+            child = 2 * root + 1
+            if child + 1 < last and values[child] < values[child + 1]:
+                child += 1
+            if values[root] >= values[child]:
+                break
+            values[root], values[child] = values[child], values[root]
+            root = child

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +18,37 @@ from accord.graph import paths_bidirectional
 from accord.graph.graph import Int32, Int64, KnowledgeGraph
 from accord.graph.paths import PathConfig
 from accord.graph.paths_adjacency import Adjacency, build_adjacency
-from accord.graph.paths_emit import LIMITED, STOPPED, Batch, Limits, Result
+from accord.graph.paths_emit import (
+    COUNTS,
+    LIMITED,
+    PAIR_EXPANDED,
+    PAIR_START,
+    PAIR_STATUS,
+    STOPPED,
+    WRITTEN,
+    Batch,
+    Limits,
+    Result,
+)
 from accord.progress import SILENT_SECONDS, say
 
 TICK_SECONDS = 0.005
 ROOM = 1 << 18
 """Steps that a result has room for at first; it grows eightfold where one pair needs more."""
 NEVER = np.iinfo(np.int64).max
-Part = tuple[list[Int32], Int64, Int64, Int64, Int64, npt.NDArray[np.uint8]]
+Part = tuple[list[Int32], Int64, Int64]
+
+
+class Found(NamedTuple):
+    """The fields of `accord.graph.paths.PathResults`."""
+
+    chunks: list[Int32]
+    chunk: Int64
+    starts: Int64
+    counts: Int64
+    expanded: Int64
+    complete: npt.NDArray[np.bool_]
+    limited: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,7 @@ def _announced(what: str) -> Iterator[None]:
 def run(
     engine: Engine, adjacency: Adjacency, batch: Batch, limits: Limits, threads: int
 ) -> tuple[list[Int32], Int64, Int64, Int64, Int64, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Searches all pairs; the fields of `PathResults`.
+    """Searches all pairs.
 
     The calling thread only keeps the clock: so a time budget holds, and Ctrl-C ends the search.
     """
@@ -86,7 +110,7 @@ def run(
     with ThreadPoolExecutor(max(1, threads), "accord-paths") as pool:
         parts = [
             pool.submit(_part, engine, adjacency, _cut(batch, a, b), limits, clock)
-            for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+            for a, b in pairwise(bounds)
         ]
         try:
             while wait(parts, TICK_SECONDS).not_done:
@@ -119,30 +143,33 @@ def _part(
     now = clock if clock is not None else np.zeros(1, dtype=np.int64)
     work = engine.scratch(len(adjacency.blocked), limits.max_hops)
     chunks: list[Int32] = []
-    chunk, starts, expanded = (np.zeros(pairs, dtype=np.int64) for _ in range(3))
-    counts = np.zeros((pairs, limits.max_hops + 1), dtype=np.int64)
-    status = np.zeros(pairs, dtype=np.uint8)
+    chunk = np.zeros(pairs, dtype=np.int64)
+    summary = np.zeros((pairs, COUNTS + 1 + limits.max_hops), dtype=np.int64)
     first, room = 0, ROOM
     while True:
-        codes = np.empty(room, dtype=np.int32)
-        tally = np.zeros(8, dtype=np.int64)
-        result = Result(codes, counts, starts, expanded, status, tally, now)
+        codes, tally = np.empty(room, dtype=np.int32), np.zeros(5, dtype=np.int64)
+        result = Result(codes, summary, tally, now)
         done = engine.search(adjacency, batch, limits, work, first, result)
         chunk[first:done] = len(chunks)
-        chunks.append(codes[: tally[2]])
+        chunks.append(codes[: tally[WRITTEN]])
         if done == pairs:
-            return chunks, chunk, starts, counts, expanded, status
+            return chunks, chunk, summary
         room = room if done > first else room * 8
         first = done
 
 
-def _joined(
-    parts: list[Part],
-) -> tuple[list[Int32], Int64, Int64, Int64, Int64, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _joined(parts: list[Part]) -> Found:
     before = np.cumsum([0, *(len(part[0]) for part in parts)])
     chunks = [chunk for part in parts for chunk in part[0]]
     chunk = np.concatenate([part[1] + shift for part, shift in zip(parts, before, strict=False)])
-    starts, counts, expanded, status = (
-        np.concatenate([part[i] for part in parts]) for i in range(2, 6)
+    summary = np.concatenate([part[2] for part in parts])
+    status = summary[:, PAIR_STATUS]
+    return Found(
+        chunks,
+        chunk,
+        summary[:, PAIR_START],
+        summary[:, COUNTS:],
+        summary[:, PAIR_EXPANDED],
+        status != STOPPED,
+        status == LIMITED,
     )
-    return chunks, chunk, starts, counts, expanded, status != STOPPED, status == LIMITED
