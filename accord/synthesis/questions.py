@@ -13,7 +13,7 @@ from accord.graph.graph import KnowledgeGraph
 from accord.synthesis.steps import Ints, Steps
 from accord.text.asking import Asking, Step
 from accord.text.questions import Hop, HopPath, Question, pattern_of
-from accord.text.render import entity_name
+from accord.text.render import entity_name, humanise
 
 BATCH = 4096
 DRY_BATCHES = 20
@@ -83,7 +83,7 @@ def _shares(
     for i, hop in enumerate(hops):
         share = count * (i + 1) // len(hops) - count * i // len(hops)
         both = round(share * config.intersections) if hop > 1 else 0
-        ends = round(share * config.attributes) if len(graph.attributes) else 0
+        ends = round(share * config.attributes) if _askable_properties(graph) else 0
         yield from (("chain", hop, share - both - ends), ("both", hop, both), ("end", hop, ends))
 
 
@@ -95,6 +95,7 @@ class _Maker:
         self.steps, self.asking = Steps(graph), Asking(graph)
         self.rng = np.random.default_rng(config.seed)
         self.named, self.unique = _nameable(graph)
+        self.properties = _askable_properties(graph)
         self.seen: set[tuple[object, ...]] = set()
 
     def make(self, shape: str, hops: int, count: int) -> Iterator[Question]:
@@ -103,7 +104,7 @@ class _Maker:
         made, dry = 0, 0
         while made < count and dry < DRY_BATCHES:
             before = made
-            for entities, numbers in self._draws(hops - (shape == "end"), shape == "both"):
+            for entities, numbers in self._draws(shape, hops):
                 question = make(entities, numbers)
                 if question is not None:
                     made += 1
@@ -112,19 +113,34 @@ class _Maker:
                     return
             dry = 0 if made > before else dry + 1
 
-    def _draws(self, length: int, two_topics: bool) -> Iterator[tuple[list[int], list[int]]]:
+    def _draws(self, shape: str, hops: int) -> Iterator[tuple[list[int], list[int]]]:
         """Chains through named entities, none twice, from a topic that its name tells apart."""
-        if length == 0:
+        if shape == "end" and hops == 1:
             entities = self.rng.choice(self.graph.attributes[:, 0], (BATCH, 1)).astype(np.int64)
             numbers = np.zeros((BATCH, 0), np.int64)
         else:
-            entities, numbers = self.steps.walk(length, BATCH, self.rng)
+            entities, numbers = self.steps.walk(hops - (shape == "end"), BATCH, self.rng)
         ordered = np.sort(entities, axis=1)
         keep = self.unique[entities[:, 0]] & self.named[entities].all(axis=1)
         keep &= (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
-        if two_topics:
+        keep &= self._narrow(entities, numbers, shape)
+        if shape == "both":
             keep &= self.unique[entities[:, -1]]
         yield from zip(entities[keep].tolist(), numbers[keep].tolist(), strict=True)
+
+    def _narrow(self, entities: Ints, numbers: Ints, shape: str) -> npt.NDArray[np.bool_]:
+        """(B,) False where a chain is sure to lead to too many entities.
+
+        A step leads at least to what it leads to from the one entity that was drawn.
+        """
+        sizes = self.steps.sizes(entities[:, :-1], numbers)
+        limits = np.full(sizes.shape[1], self.config.max_between)
+        if shape == "both":
+            limits[-2:] = BATCH
+        else:
+            limits[-1:] = 1 if shape == "end" else self.config.max_answers + 1
+        found: npt.NDArray[np.bool_] = np.all(sizes <= limits, axis=1)
+        return found
 
     def _new(self, *key: object) -> bool:
         fresh = key not in self.seen
@@ -169,7 +185,11 @@ class _Maker:
 
     def _end(self, entities: list[int], numbers: list[int]) -> Question | None:
         """The attribute of the one entity that a chain leads to."""
-        attributes = self.graph.attributes_of(entities[-1])
+        attributes = [
+            item
+            for item in self.graph.attributes_of(entities[-1])
+            if item.property in self.properties
+        ]
         if not attributes:
             return None
         chosen = attributes[int(self.rng.integers(len(attributes)))].property
@@ -253,6 +273,15 @@ class _Maker:
             "",
             self._source,
         )
+
+
+def _askable_properties(graph: KnowledgeGraph) -> set[str]:
+    """The properties of attributes, without identifiers in other data bases."""
+    return {
+        property_
+        for property_ in graph.properties
+        if humanise(property_).lower().split()[-1] not in ("id", "identifier")
+    }
 
 
 def _worded(branch: Branch, levels: Sequence[Ints]) -> list[Step]:

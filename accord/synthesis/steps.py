@@ -73,6 +73,19 @@ class Steps:
         row = rng.integers(self._bounds[group], self._bounds[group + 1])
         return self._groups[group] % self._width, self._ends[row]
 
+    def sizes(self, starts: Ints, numbers: Ints) -> Ints:
+        """How many entities single steps lead to.
+
+        Args:
+            starts: Entity idx, of any shape.
+            numbers: Relation numbers of steps that exist, of the same shape.
+
+        Returns:
+            Counts of the same shape.
+        """
+        place = np.searchsorted(self._groups, starts * self._width + numbers)
+        return self._bounds[place + 1] - self._bounds[place]
+
     def turned(self, number: int) -> int:
         """The relation number of the same step walked the other way."""
         return (number + self._width // 2) % self._width

@@ -65,7 +65,7 @@ class Asking:
         name = entity_name(self._graph, topic)
         inner = self._described(name, steps[:-1])
         asked = self._ask(steps[-1], inner, len(steps) == 1)
-        return one_line(f"{asked}, other than {name} itself?" if left_out else f"{asked}?")
+        return one_line(f"{asked}, other than {name}?" if left_out else f"{asked}?")
 
     def intersection(self, branches: Sequence[tuple[int, Sequence[Step]]]) -> str:
         """Asks for what several chains all lead to.
@@ -180,7 +180,10 @@ def _predicate(phrase: Phrase, given: str, simple: bool) -> str:
 def _unlabelled(text: str, simple: bool) -> str:
     """Without the label that goes with a name only: 'uses the currency' is 'uses'."""
     label = None if simple else re.search(r" the ((\w+ )?\w+)$", text)
-    return text[: label.start()] if label and label[1].split()[-1] not in PREPOSITIONS else text
+    if not label or label[1].split()[-1] in PREPOSITIONS:
+        return text
+    kept = text[: label.start()]
+    return text if kept.endswith("with") else kept
 
 
 def _before(noun: str, single: bool) -> str:

@@ -13,11 +13,15 @@ from collections import Counter
 import numpy as np
 
 from accord.graph.graph import KnowledgeGraph
+from accord.text.freebase import is_freebase
 from accord.text.phrases import PREPOSITIONS
 from accord.text.render import humanise
 from accord.text.wording import phrase_of
 
 TYPE_PROPERTIES = ("type", "kind", "class", "instance of")
+VAGUE = frozenset(
+    ("topic", "influence node", "gardening hint", "organization extra", "person extra", "field")
+)
 SAMPLE = 100
 AGREE = 0.6
 PEOPLE = re.compile(
@@ -93,9 +97,10 @@ class Kinds:
 def _subject_kind(graph: KnowledgeGraph, number: int) -> str:
     """What a relation says about its subject."""
     relation = number % graph.num_relations
-    parts = graph.relation_ids[relation].partition("./")[0].split("/")
-    if len(parts) > 3 and not parts[0]:
-        return "" if number >= graph.num_relations else _described(humanise(parts[-2]))
+    identifier = graph.relation_ids[relation]
+    if is_freebase(identifier):
+        kind = humanise(identifier.partition("./")[0].split("/")[-2])
+        return "" if number >= graph.num_relations or kind in VAGUE else _described(kind)
     phrase = phrase_of(graph, number)
     if phrase is None or phrase.shape == "noun":
         return ""

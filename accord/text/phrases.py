@@ -49,7 +49,7 @@ VERBS = _words(
     """
 )
 IRREGULAR_PAST = _words(
-    "wrote won led made held sang began became bought built gave met ran sold taught"
+    "wrote broke won led made held sang began became bought built gave met ran sold taught"
 )
 INTRANSITIVE = _words(
     "acted appeared belonged collaborated competed contributed died happened lived moved occurred "

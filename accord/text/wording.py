@@ -7,6 +7,7 @@ questions for people and for rationales.
 from __future__ import annotations
 
 from accord.graph.graph import KnowledgeGraph
+from accord.text.freebase import freebase_phrase, is_freebase
 from accord.text.phrases import Phrase, article, read_phrase, singular
 from accord.text.render import entity_name, humanise, one_line
 
@@ -77,35 +78,12 @@ def phrase_of(graph: KnowledgeGraph, number: int) -> Phrase | None:
     relation = number % graph.num_relations
     identifier = graph.relation_ids[relation]
     inverse = number >= graph.num_relations
-    if identifier.startswith("/") and identifier.count("/") > 2:
-        return None if inverse else freebase_phrase(identifier)
+    if is_freebase(identifier):
+        return freebase_phrase(identifier, inverse)
     if inverse:
         stated = one_line(graph.inverse_phrases[relation])
         return read_phrase(stated) if stated and not stated.startswith(UNWIELDY) else None
     return read_phrase(one_line(graph.relation_phrases[relation]) or humanise(identifier))
-
-
-def freebase_phrase(identifier: str) -> Phrase:
-    """The phrase of a Freebase property, from the structure of its id.
-
-    Args:
-        identifier: ``/domain/type/property`` or two of them joined by a dot, where the second is
-            a property of the record that stands between.
-
-    Returns:
-        The property's phrase; ``award in the award nominations`` for a joined pair.
-    """
-    first, _, second = identifier.partition("./")
-    outer = humanise(first.removesuffix("_s"))
-    inner = humanise(second.removesuffix("_s")) if second else ""
-    if not inner or _same(outer, inner):
-        return read_phrase(outer)
-    noun = singular(inner)
-    return Phrase("noun", noun, noun, f"in the {outer} of")
-
-
-def _same(outer: str, inner: str) -> bool:
-    return singular(inner).lower() in singular(outer).lower()
 
 
 def _joined(noun: str, link: str, other: str) -> str:
