@@ -14,6 +14,8 @@ from accord.text.render import entity_name, one_line
 from accord.text.wording import attribute_statement, phrase_of, triple_statement
 
 Key = tuple[str, str, str]
+REMEMBERED = 100_000
+"""Hops and ids whose place in the graph is kept at most."""
 
 
 class Step(NamedTuple):
@@ -43,18 +45,68 @@ class Fact:
         return self.hop.head, self.hop.relation, self.hop.tail
 
 
-def path_facts(graph: KnowledgeGraph, path: HopPath) -> list[Fact]:
-    """The facts of a path, in its order.
+class FactReader:
+    """Finds the facts of hops in one graph, each hop once.
 
     Args:
-        graph: The graph that the path is of.
-        path: Hops by ids. A hop over an attribute has the entity as head, the property as
-            relation and the literal as tail.
-
-    Raises:
-        GraphError: A hop is no triple and no attribute of the graph.
+        graph: The graph that the paths are of.
     """
-    return [_triple(graph, hop) or _attribute(graph, hop) for hop in path]
+
+    def __init__(self, graph: KnowledgeGraph) -> None:
+        self.graph = graph
+        self._facts: dict[Hop, Fact] = {}
+        self._entities: dict[str, int] = {}
+
+    def path(self, path: HopPath) -> list[Fact]:
+        """The facts of a path, in its order.
+
+        Args:
+            path: Hops by ids. A hop over an attribute has the entity as head, the property as
+                relation and the literal as tail.
+
+        Raises:
+            GraphError: A hop is no triple and no attribute of the graph.
+        """
+        if len(self._facts) > REMEMBERED:
+            self._facts.clear()
+        for hop in path:
+            if hop not in self._facts:
+                self._facts[hop] = self._triple(hop) or self._attribute(hop)
+        return [self._facts[hop] for hop in path]
+
+    def entity(self, entity_id: str) -> int:
+        """The idx of an entity id; -1 where the graph has none."""
+        found = self._entities.get(entity_id)
+        if found is None:
+            if len(self._entities) > REMEMBERED:
+                self._entities.clear()
+            found = self.graph.entity_ids.find(entity_id, self.graph.entity_order)
+            self._entities[entity_id] = found
+        return found
+
+    def _triple(self, hop: Hop) -> Fact | None:
+        graph = self.graph
+        relation = graph.relation_ids.find(hop.relation, graph.relation_order)
+        head, tail = self.entity(hop.head), self.entity(hop.tail)
+        if min(relation, head, tail) < 0:
+            return None
+        around = graph.outgoing(head)
+        if not bool(((around[:, 1] == relation) & (around[:, 2] == tail)).any()):
+            return None
+        step = Step(head, relation, tail)
+        return Fact(hop, _turned(graph, step) if hop.inverse else step)
+
+    def _attribute(self, hop: Hop) -> Fact:
+        head = self.entity(hop.head)
+        for row in self.graph.attribute_rows(head) if head >= 0 else ():
+            found = self.graph.attribute(int(row))
+            if (found.property, found.value) == (hop.relation, hop.tail):
+                return Fact(hop, None, int(row))
+        raise GraphError(
+            f"graph {self.graph.name!r} has no triple or attribute {hop.head!r} {hop.relation!r} "
+            f"{hop.tail!r}",
+            "use the paths with the graph that they were found in",
+        )
 
 
 def by_level(paths: Iterable[Sequence[Fact]]) -> list[list[Fact]]:
@@ -97,31 +149,6 @@ def sentences(graph: KnowledgeGraph, paths: Iterable[Sequence[Fact]]) -> list[st
             for key in group or [first.key]:
                 del waiting[key]
     return said
-
-
-def _triple(graph: KnowledgeGraph, hop: Hop) -> Fact | None:
-    relation = graph.relation_ids.find(hop.relation, graph.relation_order)
-    head, tail = (graph.entity_ids.find(e, graph.entity_order) for e in (hop.head, hop.tail))
-    if min(relation, head, tail) < 0:
-        return None
-    around = graph.outgoing(head)
-    if not bool(((around[:, 1] == relation) & (around[:, 2] == tail)).any()):
-        return None
-    step = Step(head, relation, tail)
-    return Fact(hop, _turned(graph, step) if hop.inverse else step)
-
-
-def _attribute(graph: KnowledgeGraph, hop: Hop) -> Fact:
-    head = graph.entity_ids.find(hop.head, graph.entity_order)
-    for row in graph.attribute_rows(head) if head >= 0 else ():
-        found = graph.attribute(row)
-        if (found.property, found.value) == (hop.relation, hop.tail):
-            return Fact(hop, None, row)
-    raise GraphError(
-        f"graph {graph.name!r} has no triple or attribute {hop.head!r} {hop.relation!r} "
-        f"{hop.tail!r}",
-        "use the paths with the graph that they were found in",
-    )
 
 
 def _turned(graph: KnowledgeGraph, step: Step) -> Step:

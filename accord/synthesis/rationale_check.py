@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import chain, groupby, pairwise
 
 from accord.errors import GraphError
 from accord.graph.graph import KnowledgeGraph
-from accord.synthesis.facts import Fact, Key, fact_sentence, path_facts
+from accord.synthesis.facts import Fact, FactReader, fact_sentence
 from accord.synthesis.rationale_forms import (
     ANSWERS,
     CONNECTIVES,
@@ -26,7 +26,7 @@ from accord.synthesis.rationale_forms import (
     relation_forms,
 )
 from accord.synthesis.rationale_reading import Name, Node, Reading, Vocabulary, read
-from accord.text.folding import Folded, Token, fold, name_key, tokens
+from accord.text.folding import fold, name_key, token_spans
 from accord.text.questions import HopPath, Question
 from accord.text.render import entity_name
 
@@ -61,6 +61,7 @@ class RationaleChecker:
 
     def __init__(self, graph: KnowledgeGraph) -> None:
         self.graph = graph
+        self.facts = FactReader(graph)
         self._keys: dict[tuple[int, bool], list[str]] = {}
         self._forms: dict[tuple[str, bool], list[Form]] = {}
 
@@ -79,20 +80,28 @@ class RationaleChecker:
         if not any(question.paths):
             return Check(False, reason=NO_PATH)
         try:
-            paths = [path_facts(self.graph, path) for path in question.paths if path]
+            paths = [self.facts.path(path) for path in question.paths if path]
         except GraphError:
             return Check(False, reason=NOT_IN_GRAPH)
-        folded = fold(text)
-        words = tokens(folded.text)
-        plain = [word.text for word in words]
+        words = _Words(text)
         # Aliases are looked at only where the names alone do not explain the text.
-        reading = read(plain, self._vocabulary(question, paths, aliases=False))
-        vocabulary = self._vocabulary(question, paths, aliases=bool(reading.cost))
-        if reading.cost or reading.said != vocabulary.facts:
-            vocabulary = self._vocabulary(question, paths, aliases=True)
-            reading = read(plain, vocabulary)
-        faults = self._faults(reading, vocabulary, text, folded, words)
+        for aliases in (False, True):
+            vocabulary = self._vocabulary(question, paths, aliases)
+            reading = read(words.folded, vocabulary)
+            if not reading.cost and reading.said == vocabulary.facts:
+                break
+        faults = self._faults(reading, vocabulary, words)
         return self._judge(question, paths, reading, faults)
+
+    def leads_to_answer(self, question: Question, path: HopPath) -> bool:
+        """Whether a path's steps join one another and the last one ends at an answer."""
+        joined = all(one.end == two.start for one, two in pairwise(path))
+        end = path[-1].end
+        if not joined or end in question.answer_ids:
+            return joined
+        node = ("entity" if self.facts.entity(end) >= 0 else "literal", end)
+        right = {name_key(answer) for answer in question.answers}
+        return any(not right.isdisjoint(self._names(node, also)) for also in (False, True))
 
     def _judge(
         self,
@@ -105,7 +114,7 @@ class RationaleChecker:
         missing = tuple(
             fact_sentence(self.graph, fact) for k, fact in facts.items() if k not in reading.said
         )
-        ends = all(leads_to_answer(self.graph, question, path) for path in question.paths if path)
+        ends = all(self.leads_to_answer(question, path) for path in question.paths if path)
         reached = ends and all(path[-1].key in reading.said for path in paths)
         reason = faults[0][0] if faults else MISSING if missing else "" if reached else UNREACHED
         return Check(not reason, missing, faults, reached, reason)
@@ -139,8 +148,8 @@ class RationaleChecker:
 
     def _names(self, node: Node, aliases: bool) -> list[str]:
         kind, value = node
-        entity = self.graph.entity_ids.find(value, self.graph.entity_order)
-        if kind == "literal" or entity < 0:
+        entity = self.facts.entity(value) if kind == "entity" else -1
+        if entity < 0:
             return _literal_keys(value)
         if (entity, aliases) not in self._keys:
             names = [entity_name(self.graph, entity)]
@@ -149,37 +158,25 @@ class RationaleChecker:
         return self._keys[entity, aliases]
 
     def _faults(
-        self,
-        reading: Reading,
-        vocabulary: Vocabulary,
-        text: str,
-        folded: Folded,
-        words: Sequence[Token],
+        self, reading: Reading, vocabulary: Vocabulary, words: _Words
     ) -> tuple[tuple[str, str], ...]:
-        def original(first: int, last: int) -> str:
-            start, end = words[first].start, words[last - 1].end
-            return text[int(folded.starts[start]) : int(folded.ends[end - 1])]
-
-        found = [(WRONG, original(*span)) for span in reading.wrong]
+        found = [(WRONG, words.original(*span)) for span in reading.wrong]
         for first, last in _spans(reading.skipped):
-            span = self._foreign(words, first, last, vocabulary)
-            if span is not None:
-                found.append((FOREIGN, original(*span)))
-            else:
-                found.append((_kind(words[first:last]), original(first, last)))
+            span = self._foreign(words.folded, first, last, vocabulary)
+            kind = _kind(words.folded[first:last]) if span is None else FOREIGN
+            found.append((kind, words.original(*(span or (first, last)))))
         order = (FOREIGN, NUMBER, NEGATION, WRONG, OTHER)
         return tuple(sorted(found, key=lambda fault: order.index(fault[0])))
 
     def _foreign(
-        self, words: Sequence[Token], first: int, last: int, vocabulary: Vocabulary
+        self, words: Sequence[str], first: int, last: int, vocabulary: Vocabulary
     ) -> tuple[int, int] | None:
-        """The longest name of another entity of the graph that takes in some of these tokens."""
-        plain = [word.text for word in words]
+        """The longest name of another entity of the graph that takes in some of these words."""
         best: tuple[int, int] | None = None
         for start in range(max(0, first - self._longest_name + 1), last):
-            for name in self._all_names.get(plain[start], ()):
+            for name in self._all_names.get(words[start], ()):
                 end = start + len(name)
-                if end <= first or tuple(plain[start:end]) != name:
+                if end <= first or tuple(words[start:end]) != name:
                     continue
                 own = any(name == other for other, _ in vocabulary.names.get(name[0], ()))
                 if not own and (best is None or len(name) > best[1] - best[0]):
@@ -204,6 +201,21 @@ class RationaleChecker:
         return (entity_name(self.graph, e) for e in range(self.graph.num_entities))
 
 
+class _Words:
+    """A text's folded words, and what they were before."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._fold = fold(text)
+        self._spans = token_spans(self._fold.text)
+        self.folded = [self._fold.text[start:end] for start, end in self._spans]
+
+    def original(self, first: int, last: int) -> str:
+        """The text from one word to before another."""
+        start, end = self._spans[first][0], self._spans[last - 1][1]
+        return self._text[int(self._fold.starts[start]) : int(self._fold.ends[end - 1])]
+
+
 def check_rationale(graph: KnowledgeGraph, question: Question, text: str) -> Check:
     """Whether a text is a rationale of a question's paths; see `RationaleChecker` for many.
 
@@ -213,17 +225,6 @@ def check_rationale(graph: KnowledgeGraph, question: Question, text: str) -> Che
         text: The rationale.
     """
     return RationaleChecker(graph).check(question, text)
-
-
-def leads_to_answer(graph: KnowledgeGraph, question: Question, path: HopPath) -> bool:
-    """Whether a path's steps join one another and the last one ends at an answer."""
-    joined = all(one.end == two.start for one, two in zip(path, path[1:], strict=False))
-    end = path[-1].end
-    if not joined or end in question.answer_ids:
-        return joined
-    entity = graph.entity_ids.find(end, graph.entity_order)
-    names = [end] if entity < 0 else [entity_name(graph, entity), *graph.aliases_of(entity)]
-    return not {name_key(a) for a in question.answers}.isdisjoint(map(name_key, names))
 
 
 def _nodes(fact: Fact) -> tuple[Node, Node]:
@@ -259,11 +260,7 @@ def _spans(skipped: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield places[0], places[-1] + 1
 
 
-def _kind(words: Sequence[Token]) -> str:
-    texts = {word.text for word in words}
-    if any(_DIGITS.search(text) for text in texts) or texts & NUMBER_WORDS:
+def _kind(words: Sequence[str]) -> str:
+    if any(_DIGITS.search(word) for word in words) or not NUMBER_WORDS.isdisjoint(words):
         return NUMBER
-    return NEGATION if texts & NEGATIONS else OTHER
-
-
-__all__ = ["Check", "Key", "RationaleChecker", "check_rationale", "leads_to_answer"]
+    return OTHER if NEGATIONS.isdisjoint(words) else NEGATION

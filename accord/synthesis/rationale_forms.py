@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from accord.graph.graph import KnowledgeGraph
-from accord.text.folding import fold, tokens
+from accord.text.folding import name_key
 from accord.text.phrases import Phrase, read_phrase, singular
 from accord.text.render import humanise
 from accord.text.wording import phrase_of
@@ -22,25 +22,37 @@ POSSESSIVE: Final = 2
 Element = str | int
 """A word's stem, or SUBJECT, OBJECT or POSSESSIVE."""
 Elements = tuple[Element, ...]
-ARTICLES = frozenset(("a", "an", "the"))
-FILLERS = ARTICLES | {"also", "both", "each"}
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ARTICLES = _words("a an the")
+FILLERS = ARTICLES | _words("also both each")
 """May stand inside a form."""
-CONNECTIVES = FILLERS | frozenset(
-    "so therefore thus hence then and because since as well while where moreover furthermore "
-    "finally first second next this that means it follows we know fact facts given answer answers "
-    "question to is are , . : ; ! \" ' ( ) - *".split()
+CONNECTIVES = FILLERS | _words(
+    """
+    so therefore thus hence then and because since as well while where moreover furthermore finally
+    first second next this that means it follows we know fact facts given answer answers question
+    to is are , . : ; ! " ' ( ) - *
+    """
 )
 """May stand between forms: alone they claim nothing."""
-NEGATIONS = frozenset(
-    "not no never neither nor none without except unless cannot hardly if or maybe perhaps "
-    "possibly probably might may could would false wrong untrue t".split()
+NEGATIONS = _words(
+    """
+    not no never neither nor none without except unless cannot hardly if or maybe perhaps possibly
+    probably might may could would false wrong untrue t
+    """
 )
-NUMBER_WORDS = frozenset(
-    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred "
-    "thousand million billion dozen half third quarter".split()
+NUMBER_WORDS = _words(
+    """
+    two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred
+    thousand million billion dozen half third quarter
+    """
 )
-RELATIVES = frozenset(("which", "who", "that"))
+RELATIVES = _words("which who that")
 _STEMS = {"is": "be", "are": "be", "has": "have", "have": "have", "was": "was", "were": "was"}
 
 
@@ -123,5 +135,4 @@ def _noun_elements(noun: str, link: str, holder: int, value: int) -> list[Elemen
 
 
 def _stems(text: str) -> tuple[str, ...]:
-    words = (token.text for token in tokens(fold(text).text))
-    return tuple(stem(word) for word in words if word not in FILLERS)
+    return tuple(stem(word) for word in name_key(text).split() if word not in FILLERS)

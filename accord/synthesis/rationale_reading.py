@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from accord.synthesis.facts import Key
@@ -32,6 +33,7 @@ Nodes = frozenset[Node]
 Run = tuple[Nodes, ...]
 """The members of a list of names; a name that several have stands for any of them."""
 Name = tuple[tuple[str, ...], Nodes]
+PRONOUNS = RELATIVES | {"whose"}
 SKIP, WRONG = 2, 1
 """What a word that belongs to nothing costs, and a statement that is not on the path."""
 JOINERS = ((",", "and"), (",",), ("and",), (";",), ("&",), ("as", "well", "as"))
@@ -93,6 +95,8 @@ class _Reader:
         self.words = list(words)
         self.stems = [stem(word) for word in words]
         self.vocabulary = vocabulary
+        self.named = [list(self._names(place)) for place in range(len(self.words))]
+        self.runs: dict[int, list[tuple[int, Run]]] = {}
         self.slot_first = [f for f in vocabulary.forms if isinstance(f.elements[0], int)]
         self.word_first: dict[str, list[Form]] = {}
         for form in vocabulary.forms:
@@ -103,9 +107,8 @@ class _Reader:
     def ending(self) -> dict[int, Nodes]:
         """What is named right before a place; the longest name counts."""
         found: dict[int, Nodes] = {}
-        for place in range(len(self.words)):
-            for end, nodes in self._names(place):
-                found.setdefault(end, nodes)
+        for end, nodes in chain.from_iterable(self.named):
+            found.setdefault(end, nodes)
         return found
 
     def steps(self, place: int, here: Reading) -> Iterator[tuple[int, Reading]]:
@@ -130,8 +133,7 @@ class _Reader:
                 )  # fmt: skip
 
     def _may_name(self, place: int) -> bool:
-        word = self.words[place]
-        return word in self.vocabulary.names or word in RELATIVES or word == "whose"
+        return bool(self.named[place]) or self.words[place] in PRONOUNS
 
     def _claims(self, form: Form, slots: Mapping[int, Run]) -> tuple[frozenset[Key], bool]:
         """The facts said, and whether the statement says anything else too."""
@@ -186,11 +188,18 @@ class _Reader:
         found = place < len(self.words) and self.stems[place] == first
         return [place + 1] if found else ()
 
-    def _runs(self, place: int) -> Iterator[tuple[int, Run]]:
+    def _runs(self, place: int) -> list[tuple[int, Run]]:
         """Lists of names that begin at a place; a pronoun stands for the name before it."""
-        if self.words[place : place + 1] and self.words[place] in RELATIVES:
+        if place >= len(self.words):
+            return []
+        if place not in self.runs:
+            self.runs[place] = list(self._found_runs(place))
+        return self.runs[place]
+
+    def _found_runs(self, place: int) -> Iterator[tuple[int, Run]]:
+        if self.words[place] in RELATIVES:
             yield from ((place + 1, run) for run in self._antecedents(place))
-        for end, nodes in self._names(place):
+        for end, nodes in self.named[place]:
             yield end, (nodes,)
             for joiner in JOINERS:
                 after = end + len(joiner)
