@@ -1,4 +1,4 @@
-"""`accord eval`: link prediction, triple classification, generation, retention."""
+"""`accord eval`: link prediction, triples, questions, multiple choice, retention."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from accord.cli.common import GraphOption, JsonFlag, emit
 from accord.cli.opening import open_graph, record
 
 if TYPE_CHECKING:
+    from accord.evaluate.graph_qa import GraphQaConfig
+    from accord.evaluate.qa_items import QaConfig
     from accord.evaluate.triples import Labelled
     from accord.graph.graph import KnowledgeGraph
 
@@ -119,16 +121,43 @@ def _labelled(graph: KnowledgeGraph, split: str, limit: int | None, seed: int) -
 def qa(
     run: Run,
     graph: GraphOption = None,
-    task: Annotated[str, typer.Option(help="triple: complete and judge triples.")] = "triple",
+    questions: Annotated[
+        list[Path] | None,
+        typer.Option("--qa", help="JSONL of questions with answers; repeatable, for train too."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="triple: complete and judge triples (default without --qa); questions."),
+    ] = None,
     split: Split = "valid",
+    mode: Annotated[
+        str,
+        typer.Option(help="Questions: direct, rationale-given (by the file) or rationale-written."),
+    ] = "direct",
+    hops: Annotated[
+        bool, typer.Option("--hops", help="Also ask for each question's facts one by one.")
+    ] = False,
+    hop_form: Annotated[
+        str, typer.Option(help="Facts are asked as a question or as a (trained) completion.")
+    ] = "question",
+    known_from: Annotated[
+        Path | None,
+        typer.Option(help="--out of another run with --hops: what counts as known before."),
+    ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="head, tail, relation or classification; repeatable. Default: all."),
+        typer.Option(
+            help="Triples: head, tail, relation or classification; repeatable. Default: all."
+        ),
     ] = None,
-    style: Annotated[str, typer.Option(help="Prompts: bracket or instruction.")] = "bracket",
-    shots: Annotated[int, typer.Option(min=0, help="Solved examples in a prompt.")] = 3,
+    style: Annotated[str, typer.Option(help="Triples: bracket or instruction.")] = "bracket",
+    shots: Annotated[
+        int | None,
+        typer.Option(min=0, help="Solved examples in a prompt. Default: triples 3, questions 0."),
+    ] = None,
     describe: Annotated[
-        bool, typer.Option("--describe/--no-describe", help="Give descriptions, or names only.")
+        bool,
+        typer.Option("--describe/--no-describe", help="Triples: descriptions, or names only."),
     ] = True,
     as_trained: Annotated[
         bool,
@@ -136,35 +165,128 @@ def qa(
     ] = False,
     choices: Annotated[int, typer.Option(min=2, help="Relations listed to choose from.")] = 20,
     limit: Annotated[
-        int, typer.Option(min=0, help="Triples; each relation keeps its share; 0 for all.")
+        int,
+        typer.Option(
+            min=0, help="Triples or questions; each relation or path keeps its share; 0 for all."
+        ),
     ] = 1000,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="JSONL: every question and answer.")] = None,
     before: Before = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Asks in words: head, tail and relation prediction, and triple classification."""
+    """Asks in words: questions over a graph (--qa), or triples to complete and to judge."""
     from accord.errors import ConfigError
-    from accord.evaluate.qa import evaluate_qa
+
+    known_tasks = ("triple", "questions")
+    chosen = task or ("questions" if questions else "triple")
+    if chosen not in known_tasks:
+        raise ConfigError(f"no task {task!r}", "choose --task triple or --task questions")
+    if (chosen == "questions") != bool(questions):
+        raise ConfigError(
+            f"--task {chosen} and --qa do not go together" if questions else "no questions given",
+            "questions need --qa FILE, triples none",
+        )
+    if questions:
+        from accord.evaluate.graph_qa import GraphQaConfig
+
+        _questions(
+            run, graph, before, questions, out, as_json,
+            GraphQaConfig(
+                split=split, mode=mode, shots=shots or 0, limit=limit or None, seed=seed,
+                hops=hops, hop_form=hop_form, known_from=str(known_from or ""),
+            ),
+        )  # fmt: skip
+        return
     from accord.evaluate.qa_items import TASKS, QaConfig
-    from accord.model.saving import load_model
     from accord.text.prompts import PromptConfig
 
-    if task != "triple":
-        raise ConfigError(f"no task {task!r}", "choose --task triple")
-    config = QaConfig(
-        tasks=tuple(only or (TASKS[:2] if as_trained else TASKS)),
-        limit=limit or None,
-        choices=choices,
-        seed=seed,
-        prompt=PromptConfig(style, shots, describe),
-        as_trained=as_trained,
-    )
+    _triples_in_words(
+        run, graph, before, split, out, as_json,
+        QaConfig(
+            tasks=tuple(only or (TASKS[:2] if as_trained else TASKS)),
+            limit=limit or None,
+            choices=choices,
+            seed=seed,
+            prompt=PromptConfig(style, 3 if shots is None else shots, describe),
+            as_trained=as_trained,
+        ),
+    )  # fmt: skip
+
+
+def _triples_in_words(
+    run: str,
+    graph: str | None,
+    before: Path | None,
+    split: str,
+    out: Path | None,
+    as_json: bool,
+    config: QaConfig,
+) -> None:
+    from accord.evaluate.qa import evaluate_qa
+    from accord.model.saving import load_model
+
     known = _graph(run, graph, before)
     result = evaluate_qa(load_model(run), known, split, config)
     if out:
         result.dump(out)
     _finish("qa", run, before, result, as_json)
+
+
+def _questions(
+    run: str,
+    graph: str | None,
+    before: Path | None,
+    files: list[Path],
+    out: Path | None,
+    as_json: bool,
+    config: GraphQaConfig,
+) -> None:
+    from accord.evaluate.graph_qa import evaluate_graph_qa, load_questions
+    from accord.model.saving import load_model
+
+    asked = load_questions(files)
+    known = _graph(run, graph, before) if config.hops else None
+    result = evaluate_graph_qa(load_model(run), known, asked, config)
+    if out:
+        result.dump(out)
+    _finish(f"questions-{files[0].name.split('.')[0]}", run, before, result, as_json)
+
+
+@app.command()
+def choice(
+    run: Run,
+    data: Annotated[
+        str,
+        typer.Option(
+            help="arc-easy, arc-challenge, commonsenseqa, mmlu, bbh, race-m, race-h, absr, "
+            "openbookqa, or a JSONL file with question, choices and answer."
+        ),
+    ],
+    split: Split = "valid",
+    form: Annotated[
+        str,
+        typer.Option(help="text: how probable each choice is; letters: choices are listed."),
+    ] = "text",
+    limit: Annotated[
+        int, typer.Option(min=0, help="Items; each subject keeps its share; 0 for all.")
+    ] = 0,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="JSONL: every item with its scores.")] = None,
+    before: Before = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Multiple choice by likelihood: raw, and divided by the bytes of a choice."""
+    from accord.evaluate.choice import ChoiceConfig, evaluate_choice
+    from accord.evaluate.choice_sets import load_choices
+    from accord.model.saving import load_model
+
+    config = ChoiceConfig(form=form, limit=limit or None, seed=seed)
+    items = load_choices(data, split)
+    result = evaluate_choice(load_model(run), items, config)
+    if out:
+        result.dump(out)
+    _finish(f"choice-{items.name}", run, before, result, as_json)
 
 
 @app.command()

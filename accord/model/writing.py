@@ -26,7 +26,7 @@ SHARED_TOKENS = 8
 """A common beginning of so many tokens is read once for all prompts."""
 SHRINK = 0.75
 """Ended rows leave when so few of the rows, or fewer, still go on."""
-Ids = Sequence[int]
+Ids = tuple[int, ...]
 LogProbs = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -140,9 +140,7 @@ class Writer:
                     advance(len(found))
         return scores
 
-    def _sums(
-        self, batch: _Batch, after: list[Ids], logprobs: LogProbs
-    ) -> npt.NDArray[np.float64]:
+    def _sums(self, batch: _Batch, after: list[Ids], logprobs: LogProbs) -> npt.NDArray[np.float64]:
         # The last token is never fed: nothing is asked of what comes after it.
         states = [batch.last[:, None]]
         ids, mask = _padded([row[:-1] for row in after], left=False)
@@ -197,7 +195,8 @@ class _Batch:
         from transformers import DynamicCache
 
         self.writer = writer
-        self.cache = DynamicCache(config=writer.lm.config) if start is None else _copy(start)
+        config: Any = writer.lm.config
+        self.cache = DynamicCache(config=config) if start is None else _copy(start)
         before = 0 if start is None else self.cache.get_seq_length()
         if before:
             self.cache.batch_repeat_interleave(len(rows))
