@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 from accord.errors import ConfigError, GraphError
 from accord.graph.graph import KnowledgeGraph
@@ -26,10 +26,12 @@ from accord.synthesis.rationale_check import (
     Check,
     RationaleChecker,
 )
-from accord.text.questions import Question
+from accord.synthesis.writers import Draft, Task, Writer, template_writer
+from accord.text.questions import HopPath, Question
 from accord.text.render import one_line
 
 TOO_LONG = "too long"
+_Pair = tuple[HopPath, list[Fact]]
 EXAMPLES = 3
 """Rejected rationales of each kind that are kept to be shown."""
 
@@ -63,63 +65,6 @@ class RationaleConfig:
                 raise ConfigError(f"rationale {name} is {getattr(self, name)}", "use 1 or more")
         if not self.timeout > 0:
             raise ConfigError(f"rationale timeout is {self.timeout}", "use more than 0 seconds")
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What a writer wrote for one question."""
-
-    text: str
-    problem: str = ""
-    """Why there is no text, as failures are counted; such drafts are not kept."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One question with what its rationale is to say."""
-
-    question: Question
-    statements: tuple[str, ...]
-    """The paths as sentences; what a template says."""
-
-
-class Writer(Protocol):
-    """Writes rationales."""
-
-    @property
-    def name(self) -> str:
-        """Who writes, as a question's source names it."""
-        ...
-
-    @property
-    def settings(self) -> str:
-        """All that changes what it writes; empty for one that is not worth keeping."""
-        ...
-
-    @property
-    def block(self) -> int:
-        """How many questions it takes at a time."""
-        ...
-
-    def write(self, tasks: Sequence[Task]) -> list[Draft]:
-        """One draft a task, in the same order."""
-        ...
-
-
-class TemplateWriter:
-    """Says the paths' statements one after the other."""
-
-    name = "template"
-    settings = ""
-    block = 256
-
-    def write(self, tasks: Sequence[Task]) -> list[Draft]:
-        """One draft a task, in the same order."""
-        return [Draft(" ".join(task.statements)) for task in tasks]
-
-
-template_writer = TemplateWriter()
-"""The writer that needs no model."""
 
 
 class Written(NamedTuple):
@@ -254,9 +199,9 @@ class _Maker:
         whole = [p for p in paths if self.checker.leads_to_answer(question, p[0])]
         if not paths or not (whole or self.config.partial):
             return UNREACHED if paths else NO_PATH
-        chosen = whole or paths
-        count = self._fitting([facts for _, facts in _other_ends_first(chosen)])
-        said = sorted(_other_ends_first(chosen)[:count], key=chosen.index)
+        chosen = _other_ends_first(whole or paths)
+        count = self._fitting([facts for _, facts in chosen])
+        said = sorted(chosen[:count], key=paths.index)
         lines = tuple(sentences(self.graph, [facts for _, facts in said]))
         return Task(replace(question, paths=tuple(path for path, _ in said)), lines)
 
@@ -274,14 +219,15 @@ class _Maker:
 
     def _drafts(self, tasks: list[Task], cache: RationaleCache | None) -> list[Draft]:
         if cache is None:
-            return self.writer.write(tasks) if tasks else []
+            return list(self.writer.write(tasks)) if tasks else []
         keys = [draft_key(self.writer.settings, task.question, task.statements) for task in tasks]
         fresh = [i for i, key in enumerate(keys) if key not in cache]
-        drafts = self.writer.write([tasks[i] for i in fresh]) if fresh else []
-        for i, draft in zip(fresh, drafts, strict=True):
+        written = self.writer.write([tasks[i] for i in fresh]) if fresh else ()
+        new: dict[int, Draft] = {}
+        for i, draft in zip(fresh, written, strict=True):
+            new[i] = draft
             if not draft.problem:
                 cache.add(keys[i], draft.text)
-        new = dict(zip(fresh, drafts, strict=True))
         return [new[i] if i in new else Draft(cache[key]) for i, key in enumerate(keys)]
 
     def judge(self, asked: Question, task: Task, draft: Draft) -> Written:
@@ -304,14 +250,16 @@ class _Maker:
         )
 
 
-def _other_ends_first(paths: list[Any]) -> list[Any]:
-    """Paths reordered so that each end is reached once before any is reached twice."""
-    seen: Counter[str] = Counter()
-    rounds = []
-    for place, (path, facts) in enumerate(paths):
-        rounds.append((seen[path[-1].end], place, (path, facts)))
-        seen[path[-1].end] += 1
-    return [pair for _, _, pair in sorted(rounds, key=lambda item: item[:2])]
+def _other_ends_first(paths: list[_Pair]) -> list[_Pair]:
+    """Paths reordered: all that an answer needs together, second ways to it at the end."""
+    ways: Counter[tuple[str, str]] = Counter()
+    order: list[tuple[int, int, int]] = []
+    ends = {end: i for i, end in enumerate(dict.fromkeys(path[-1].end for path, _ in paths))}
+    for place, (path, _) in enumerate(paths):
+        way = path[0].start, path[-1].end
+        order.append((ways[way], ends[path[-1].end], place))
+        ways[way] += 1
+    return [paths[place] for _, _, place in sorted(order)]
 
 
 def _shown(written: Written) -> dict[str, Any]:

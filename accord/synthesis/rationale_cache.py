@@ -72,7 +72,7 @@ class RationaleCache:
 
     def add(self, key: str, text: str) -> None:
         """Keeps a text, in the file at once."""
-        line = json.dumps({"key": key, "text": text}, ensure_ascii=False) + "\n"
+        line = json.dumps({"key": key, "text": text}) + "\n"
         size = os.fstat(self._descriptor).st_size
         cut = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
         os.write(self._descriptor, ("\n" * cut + line).encode())
