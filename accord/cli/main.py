@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("accord.cli.train", "train", "Train a model on a graph with a recipe."),
     "eval": ("accord.cli.evaluate", "app", "Measure a run or a base model."),
     "complete": ("accord.cli.complete", "complete", "Rank tails (or heads) for a query."),
+    "link": ("accord.cli.link", "link", "Find the entities that a text names."),
     "report": ("accord.cli.report", "report", "One HTML file that shows before and after."),
 }
 

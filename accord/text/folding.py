@@ -12,7 +12,6 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,15 +54,6 @@ class Folded:
     """(n,) where it ends."""
 
 
-class Token(NamedTuple):
-    """A word, or one character of a script without spaces, or one mark of punctuation."""
-
-    text: str
-    start: int
-    """In the folded text."""
-    end: int
-
-
 def fold(text: str) -> Folded:
     """Folds a text: NFKC, case folded, NFKC again; underscores and line ends become spaces.
 
@@ -93,16 +83,17 @@ def fold(text: str) -> Folded:
     return Folded("".join(folded), np.repeat(ends - before, after), np.repeat(ends, after))
 
 
-def tokens(folded: str) -> list[Token]:
-    """The words of a folded text, spaces left out.
+def token_spans(folded: str) -> list[tuple[int, int]]:
+    """Where the words of a folded text begin and end; spaces are left out.
 
-    Han, Hiragana, Thai, Lao, Khmer, Burmese and Hangul characters are tokens of their own with
-    the marks that follow them; a run of Katakana is one word.
+    Han, Hiragana, Thai, Lao, Khmer, Burmese and Hangul characters are words of their own with
+    the marks that follow them; a run of Katakana is one word, and so is any other single
+    character that is neither letter nor digit.
 
     Args:
-        folded: What `fold` gave.
+        folded: The text of what `fold` gave.
     """
-    return [Token(m[0], m.start(), m.end()) for m in _token_pattern(folded).finditer(folded)]
+    return [match.span() for match in _token_pattern(folded).finditer(folded)]
 
 
 def name_key(text: str) -> str:
@@ -112,7 +103,8 @@ def name_key(text: str) -> str:
         >>> name_key("Frederica_of_Mecklenburg-Strelitz")
         'frederica of mecklenburg - strelitz'
     """
-    return " ".join(token.text for token in tokens(fold(text).text))
+    folded = fold(text).text
+    return " ".join(folded[start:end] for start, end in token_spans(folded))
 
 
 def _units(text: str) -> Sequence[str]:

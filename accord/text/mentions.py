@@ -16,9 +16,10 @@ import numpy as np
 
 from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
-from accord.text.folding import HANGUL, Folded, Token, fold, tokens
+from accord.text.folding import HANGUL, fold, name_key, token_spans
 from accord.text.function_words import FUNCTION_WORDS
 from accord.text.name_table import build_name_table
+from accord.text.near_names import MOST_WORDS, NearNames
 
 BRACKETS = {"[": "]", "“": "”", "«": "»", '"': '"', "「": "」", "『": "』", "《": "》"}
 SENTENCE_ENDS = frozenset(".!?:;。！？…\"'([{-*#")
@@ -30,7 +31,7 @@ class MentionConfig:
     """Which names count as a mention."""
 
     min_length: int = 2
-    """Characters of a name at least, spaces not counted."""
+    """Characters of a name at least, those of words only; a shorter one counts where marked."""
     stop_words: tuple[str, ...] = FUNCTION_WORDS
     """A name made only of these counts only where it is marked or spelt as a name."""
     alias_weight: float = 0.3
@@ -41,6 +42,8 @@ class MentionConfig:
     """Keep at most this many candidates of a name; None keeps all."""
     max_owners: int | None = None
     """Names that more entities share are no mentions (such as 'untitled'); None is off."""
+    fuzzy: float | None = None
+    """Also find names spelt this similarly (0.5 to 1); None is off."""
 
     def __post_init__(self) -> None:
         if self.min_length < 1:
@@ -53,6 +56,8 @@ class MentionConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}", "use 1 or more, or none")
+        if self.fuzzy is not None and not 0.5 <= self.fuzzy <= 1:
+            raise ConfigError(f"fuzzy is {self.fuzzy}", "use 0.5 to 1; 0.9 forgives a letter in 10")
 
 
 @dataclass(frozen=True)
@@ -100,16 +105,17 @@ class _Text:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.folded: Folded = fold(text)
-        self.tokens: list[Token] = tokens(self.folded.text)
+        self.folded = fold(text)
+        self.spans = token_spans(self.folded.text)
+        self.words = [self.folded.text[start:end] for start, end in self.spans]
 
     def start(self, token: int) -> int:
         """Where a token begins in the original."""
-        return int(self.folded.starts[self.tokens[token].start])
+        return int(self.folded.starts[self.spans[token][0]])
 
     def end(self, token: int) -> int:
         """Where a token ends in the original."""
-        return int(self.folded.ends[self.tokens[token].end - 1])
+        return int(self.folded.ends[self.spans[token][1] - 1])
 
 
 class MentionIndex:
@@ -135,6 +141,9 @@ class MentionIndex:
         self.config = config or MentionConfig()
         self.table = build_name_table(graph, self.config)
         self._longest = int(self.table.words.max(initial=0))
+        self._stop = frozenset(self.config.stop_words)
+        fuzzy = self.config.fuzzy
+        self._near = None if fuzzy is None else NearNames(self.table, fuzzy)
 
     def __len__(self) -> int:
         """How many different names it knows."""
@@ -149,7 +158,7 @@ class MentionIndex:
         Returns:
             The mentions; of the names that begin at one place the longest.
         """
-        return self._scan(text, 0, whole=True, final=True)[0]
+        return self._scan(text, 0, alone=True, final=True)[0]
 
     def find_all(self, texts: Iterable[str]) -> list[list[Mention]]:
         """`find` for each of several texts."""
@@ -166,24 +175,25 @@ class MentionIndex:
         Yields:
             Mentions with offsets into the whole text.
         """
-        rest, base, resume = "", 0, 0
+        rest, base, resume, alone = "", 0, 0, True
         last: tuple[str, bool] = ("", True)
         for piece, final in itertools.chain(((p, False) for p in pieces), [last]):
             text = rest + piece
-            found, settled, cut = self._scan(text, resume, whole=base == 0, final=final)
+            found, resume, cut = self._scan(text, resume, alone, final)
             for mention in found:
                 yield replace(mention, start=mention.start + base, end=mention.end + base)
-            rest, base, resume = text[cut:], base + cut, settled - cut
+            alone = alone and not name_key(text[:cut])
+            rest, base, resume = text[cut:], base + cut, resume - cut
 
     def _scan(
-        self, text: str, resume: int, whole: bool, final: bool
+        self, text: str, resume: int, alone: bool, final: bool
     ) -> tuple[list[Mention], int, int]:
         """Mentions that begin at or after an offset and that later text cannot change.
 
         Args:
             text: The text so far.
             resume: The offset from which mentions may begin.
-            whole: The text begins here.
+            alone: No word stands before the text.
             final: The text ends here.
 
         Returns:
@@ -191,16 +201,18 @@ class MentionIndex:
             may be forgotten.
         """
         read = _Text(text)
-        count = len(read.tokens)
+        count = len(read.words)
         # Two tokens behind the longest name tell what stands around it; the last may be half read.
         horizon = count if final else count - self._longest - 2
         begin = next((t for t in range(count) if read.start(t) >= resume), count)
-        hits = self._exact(read, begin, horizon, whole and final)
-        found = [self._mention(read, hit) for hit in hits]
+        hits = self._exact(read, begin, horizon, alone and final)
         settled = max(begin, horizon, hits[-1].last if hits else 0)
-        if settled >= count:
-            return found, len(text), len(text)
-        return found, read.start(settled), read.start(max(0, settled - 2))
+        if self._near is not None:
+            hits, settled = self._with_near(self._near, read, hits, begin, settled, final)
+        found = [self._mention(read, hit) for hit in hits]
+        # Two tokens, or what is left of one, tell what stands before the next mention.
+        cut = read.start(max(0, settled - 2)) if count else max(0, len(text) - 2)
+        return found, max(cut, read.start(settled) if settled < count else resume), cut
 
     def _exact(self, read: _Text, begin: int, horizon: int, alone: bool) -> list[_Hit]:
         """The longest names from left to right, begun at a token from `begin` up to `horizon`."""
@@ -217,15 +229,56 @@ class MentionIndex:
                 free = last
         return hits
 
+    def _with_near(
+        self,
+        near: NearNames,
+        read: _Text,
+        exact: list[_Hit],
+        begin: int,
+        settled: int,
+        final: bool,
+    ) -> tuple[list[_Hit], int]:
+        """Exact hits and near ones in the gaps between, and the token from which to resume."""
+        reach = settled if final else settled - MOST_WORDS
+        hits: list[_Hit] = []
+        token = begin
+        for stop, following in [*((hit.first, hit) for hit in exact), (settled, None)]:
+            while token < min(stop, reach):
+                found = self._near_at(near, read, token, stop)
+                token = token + 1 if found is None else found.last
+                hits += [] if found is None else [found]
+            if stop > reach or following is None:
+                break
+            hits.append(following)
+            token = following.last
+        return hits, token
+
+    def _near_at(self, near: NearNames, read: _Text, first: int, stop: int) -> _Hit | None:
+        """The name most like the words from a token on, the longer of two that are equally so."""
+        if not self._opens_name(read.words[first]):
+            return None
+        found: list[tuple[float, int, int]] = []
+        for last in range(first + 1, min(first + MOST_WORDS, stop) + 1):
+            if self._opens_name(read.words[last - 1]) and _stands_alone(read, first, last):
+                best = near.best(" ".join(read.words[first:last]))
+                found += [] if best is None else [(best[1], last, best[0])]
+        if not found:
+            return None
+        mass, last, key = max(found)
+        return _Hit(first, last, key, mass=mass)
+
+    def _opens_name(self, word: str) -> bool:
+        """Whether a misspelt name may begin or end with a word."""
+        return word[0].isalnum() and word not in self._stop
+
     def _matches(self, read: _Text) -> Iterable[tuple[int, int, int]]:
         """(first token, token behind the last, name) of all names, the longest of a place first."""
-        if self.table.automaton is None or not read.tokens:
+        if self.table.automaton is None or not read.words:
             return []
-        words = [token.text for token in read.tokens]
-        found = self.table.automaton.iter(f" {' '.join(words)} ")
+        found = self.table.automaton.iter(f" {' '.join(read.words)} ")
         pairs = np.fromiter(itertools.chain.from_iterable(found), dtype=np.int64).reshape(-1, 2)
-        lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words)) + 1
-        places = np.cumsum(lengths) - lengths + 1
+        lengths = np.fromiter(map(len, read.words), dtype=np.int64, count=len(read.words))
+        places = np.cumsum(lengths + 1) - lengths
         keys = pairs[:, 1]
         first = np.searchsorted(places, pairs[:, 0] - self.table.letters[keys])
         size = self.table.words[keys]
@@ -255,7 +308,7 @@ class MentionIndex:
 def _stands_alone(read: _Text, first: int, last: int) -> bool:
     """Whether a run of tokens is cut from nothing longer: an id, a number, a Korean word."""
     text, folded = read.text, read.folded
-    a, b = read.tokens[first].start, read.tokens[last - 1].end
+    a, b = read.spans[first][0], read.spans[last - 1][1]
     start, end = read.start(first), read.end(last - 1)
     if (a and folded.ends[a - 1] > start) or (b < len(folded.text) and folded.starts[b] < end):
         return False  # Part of one character, such as the 2 of a circled 12.
@@ -276,9 +329,9 @@ def _stands_alone(read: _Text, first: int, last: int) -> bool:
 
 def _is_marked(read: _Text, first: int, last: int, alone: bool) -> bool:
     """Whether the writer says where the name begins and ends."""
-    if alone and first == 0 and last == len(read.tokens):
+    if alone and first == 0 and last == len(read.words):
         return True
-    if first == 0 or last == len(read.tokens):
+    if first == 0 or last == len(read.words):
         return False
     opening = read.text[read.start(first - 1)]
     return opening in BRACKETS and read.text[read.end(last) - 1] == BRACKETS[opening]
@@ -292,6 +345,6 @@ def _is_spelt_as_name(read: _Text, first: int, last: int, spellings: frozenset[s
     opens = first == 0 or read.text[read.end(first - 1) - 1] in SENTENCE_ENDS
     shown = first + 1 if opens else first
     return any(
-        read.text[read.start(token) : read.end(token)] != read.tokens[token].text
+        read.text[read.start(token) : read.end(token)] != read.words[token]
         for token in range(shown, last)
     )

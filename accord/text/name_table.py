@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.graph.graph import KnowledgeGraph
+from accord.progress import track
 from accord.text.folding import name_key
 from accord.text.render import entity_name
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
+REPORT_EVERY = 4096
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,11 @@ def build_name_table(graph: KnowledgeGraph, config: MentionConfig) -> NameTable:
 
     pairs = _Pairs(ahocorasick.Automaton(ahocorasick.STORE_INTS))
     stop = frozenset(config.stop_words)
-    for entity, alias, name in _all_names(graph):
-        key = name_key(name)
-        if key:
-            number = _number(pairs, key)
-            pairs.keys.append(number)
-            pairs.entities.append(entity)
-            pairs.alias.append(alias)
-            if _is_doubtful(key, config.min_length, stop):
-                pairs.spellings.setdefault(number, set()).add(name)
+    with track("reading names", graph.num_entities + len(graph.aliases), "names") as advance:
+        for place, (entity, alias, name) in enumerate(_all_names(graph), 1):
+            _add(pairs, entity, alias, name, config.min_length, stop)
+            if place % REPORT_EVERY == 0:
+                advance(REPORT_EVERY)
     if pairs.letters:
         pairs.automaton.make_automaton()
     return _table(pairs, graph, config)
@@ -97,6 +95,22 @@ def _all_names(graph: KnowledgeGraph) -> Iterator[tuple[int, int, str]]:
         yield entity, 1, alias
 
 
+def _add(
+    pairs: _Pairs, entity: int, alias: int, name: str, min_length: int, stop: frozenset[str]
+) -> None:
+    """Adds one name of an entity; a name without a visible character is none."""
+    key = name_key(name)
+    if not key:
+        return
+    number = _number(pairs, key)
+    pairs.keys.append(number)
+    pairs.entities.append(entity)
+    pairs.alias.append(alias)
+    if _is_doubtful(key, min_length, stop):
+        spelt = " ".join(name.replace("_", " ").split())
+        pairs.spellings.setdefault(number, set()).add(spelt)
+
+
 def _number(pairs: _Pairs, key: str) -> int:
     """The number of a name; a new one is added."""
     found: int = pairs.automaton.get(f" {key} ", -1)
@@ -109,14 +123,13 @@ def _number(pairs: _Pairs, key: str) -> int:
 
 
 def _is_doubtful(key: str, min_length: int, stop: frozenset[str]) -> bool:
-    words = key.split(" ")
-    if sum(map(len, words)) < min_length or not any(c.isalnum() for c in key):
-        return True
-    return all(word in stop or not word.isalnum() for word in words)
+    words = [word for word in key.split(" ") if any(c.isalnum() for c in word)]
+    return sum(map(len, words)) < min_length or all(word in stop for word in words)
 
 
 def _table(pairs: _Pairs, graph: KnowledgeGraph, config: MentionConfig) -> NameTable:
-    keys, entities, alias = (np.array(a, dtype=np.int64) for a in _columns(pairs))
+    columns = (pairs.keys, pairs.entities, pairs.alias)
+    keys, entities, alias = (np.array(column, dtype=np.int64) for column in columns)
     order = np.lexsort((alias, entities, keys))
     keys, entities, alias = keys[order], entities[order], alias[order]
     # An entity may have a name twice: as its name, which comes first, and as an alias.
@@ -137,10 +150,6 @@ def _table(pairs: _Pairs, graph: KnowledgeGraph, config: MentionConfig) -> NameT
         scores,
         {number: frozenset(names) for number, names in pairs.spellings.items()},
     )
-
-
-def _columns(pairs: _Pairs) -> tuple[array[int], array[int], array[int]]:
-    return pairs.keys, pairs.entities, pairs.alias
 
 
 def _scores(
