@@ -184,5 +184,5 @@ def _sentence(graph: KnowledgeGraph, first: Fact, group: dict[Key, Step]) -> str
         return fact_sentence(graph, first)
     steps = list(group.values())
     names = [one_line(entity_name(graph, step.target)) for step in steps]
-    start = triple_statement(graph, *steps[0]).removesuffix(f"{names[0]}.")
-    return f"{start}{', '.join(names[:-1])} and {names[-1]}."
+    before, _, after = triple_statement(graph, *steps[0]).rpartition(names[0])
+    return f"{before}{', '.join(names[:-1])} and {names[-1]}{after}"

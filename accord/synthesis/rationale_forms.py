@@ -113,6 +113,8 @@ def attribute_forms(name: str) -> list[Form]:
 def _phrase_elements(phrase: Phrase) -> list[Elements]:
     if phrase.shape == "noun":
         return _noun_elements(phrase.noun, phrase.link, SUBJECT, OBJECT)
+    if phrase.shape == "as":
+        return [(SUBJECT, *_stems(phrase.text), OBJECT, "as", *_stems(phrase.noun))]
     found: list[Elements] = [(SUBJECT, *_stems(phrase.text), OBJECT)]
     if phrase.shape == "copular":
         found += _noun_elements(phrase.noun, phrase.link, OBJECT, SUBJECT)
