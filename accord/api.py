@@ -15,14 +15,33 @@ from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.load import resolve
-from accord.model.saving import load_model, save_pretrained
+from accord.model.saving import (
+    load_model,
+    model_folder,
+    read_header,
+    save_pretrained,
+    unfinished,
+)
+from accord.objectives.rationale import Rationale
 from accord.progress import say
+from accord.text.questions import Question, read_questions, write_questions
 from accord.train.checkpoint import RunFolder, graph_record
 from accord.train.environment import environment
 from accord.train.loop import Loop, Progress, peak_memory
+from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
 from accord.train.setup import attach_cache, build_objectives, start_projection
+from accord.train.start import (
+    continued,
+    keep_start,
+    lineage,
+    measure_teacher,
+    put_parameters,
+    put_start,
+    start_folder,
+)
 
+QUESTIONS = "questions.jsonl.gz"
 __all__ = ["RunResult", "load_graph", "load_model", "train_run"]
 
 
@@ -54,6 +73,7 @@ def train_run(
     text: Sequence[str | Path] = (),
     resume: bool = False,
     device: str | None = None,
+    qa: str | Path | None = None,
 ) -> RunResult:
     """Trains a model on a graph with a recipe.
 
@@ -61,11 +81,13 @@ def train_run(
         recipe: A recipe's name or TOML file.
         graph: Graph folder, file or data set name.
         out: The run folder to make, or to go on with.
-        model: Base model; None takes the recipe's.
+        model: Base model, or a finished run to go on from with its adapter, heads and texts; None
+            takes the recipe's base model.
         overrides: `key=value` settings over the recipe.
         text: Files of plain text for the language objective; a run that goes on has them already.
         resume: Go on from the newest checkpoint of `out`.
         device: "cpu", "cuda", ...; None picks one.
+        qa: File of questions for the rationale objective; a run that goes on has them already.
 
     Returns:
         Where the run is and what it reached.
@@ -73,58 +95,105 @@ def train_run(
     Raises:
         ConfigError: A setting that does not exist or fit, or `out` holds another run.
         ModelError: NaN loss, or a model that cannot be loaded.
-        DataError: Graph or disk trouble.
+        DataError: Graph, questions or disk trouble.
     """
     from accelerate import Accelerator
 
     run = RunFolder(out)
-    settings = _settings(run, recipe, model, overrides, resume)
+    going_on = resume and (run.path / "config.toml").is_file()
+    start = model_folder(model) if model and not going_on else None
+    settings = _settings(run, recipe, model, list(overrides), going_on, start)
+    questions = _questions(run, settings, qa, going_on)
     opened = load_graph(str(graph))
     accelerator = Accelerator(
         cpu=device == "cpu", log_with=list(settings.loop.trackers) or None, project_dir=run.path
     )
     if accelerator.is_main_process:
-        _begin(run, settings, opened, str(graph), resume)
+        if not going_on:
+            run.check_free()
+            keep_start(run, start, str(model))
+        _begin(run, settings, opened, str(graph), going_on, questions)
     accelerator.wait_for_everyone()
+    start = start_folder(run)
     where = device or str(accelerator.device)
     if accelerator.num_processes > 1:  # one process of a machine fetches, the others find it
         with accelerator.local_main_process_first():
             resolve(settings.model.name)
     trained = KnowledgeModel.create(settings.model, settings.text, where, settings.seed)
+    if start is not None:
+        put_start(trained, start)
     with accelerator.main_process_first():
         files = [Path(p) for p in text]
-        objectives = build_objectives(settings, trained, opened, files, run)
+        objectives = build_objectives(settings, trained, opened, files, run, questions)
     for objective, _ in objectives:
         objective.parameters.to(trained.device)
-    validate = _validation(settings, opened)
+    validate = _validation(settings, opened, questions)
     cached = _cache(settings, trained, objectives, opened, run, accelerator)
-    start_projection(settings, trained, opened)
+    if start is not None:
+        put_parameters(objectives, start)
+    else:
+        start_projection(settings, trained, opened)
     loop = Loop(trained, objectives, settings.loop, run, settings.seed, validate, accelerator)
+    _measure_teacher(loop, run if accelerator.is_main_process else None)
     progress = loop.fit(resume)
     if accelerator.is_main_process:
-        _finish(run, settings, trained, opened, progress, cached)
+        _finish(run, settings, loop, opened, cached)
     return RunResult(run.path, progress.step, progress.seconds, _metrics(progress))
 
 
 def _settings(
-    run: RunFolder, recipe: str | Path, model: str | None, overrides: Iterable[str], resume: bool
+    run: RunFolder,
+    recipe: str | Path,
+    model: str | None,
+    overrides: list[str],
+    going_on: bool,
+    start: Path | None,
 ) -> Recipe:
-    known = run.path / "config.toml"
-    if resume and known.is_file():
-        if list(overrides) or model:
+    if going_on:
+        if overrides or model:
             raise ConfigError(
                 "--resume goes on with the run's own settings", "leave --set and --model out"
             )
-        return load_config(Recipe, known)
+        return load_config(Recipe, run.path / "config.toml")
+    if start is not None:
+        return continued(recipe, overrides, read_header(start), str(model))
+    if model and (Path(model) / "config.toml").is_file():
+        raise unfinished(model)
     chosen = [*overrides, *([f"model.name={model}"] if model else [])]
     return load_config(Recipe, recipe, chosen)
 
 
+def _questions(
+    run: RunFolder, settings: Recipe, qa: str | Path | None, going_on: bool
+) -> list[Question]:
+    """All questions of the run; read before anything is written."""
+    if not settings.rationale.weight:
+        if qa is not None:
+            raise ConfigError(
+                "no objective of this recipe reads questions",
+                "leave --qa out, or choose a recipe such as kale",
+            )
+        return []
+    if going_on:
+        return list(read_questions(run.path / QUESTIONS))
+    if qa is None:
+        raise ConfigError(
+            "the rationale objective learns from questions, and none are given",
+            "say which with --qa FILE; `accord synthesize` writes some for any graph",
+        )
+    return list(read_questions(qa))
+
+
 def _begin(
-    run: RunFolder, settings: Recipe, graph: KnowledgeGraph, spec: str, resume: bool
+    run: RunFolder,
+    settings: Recipe,
+    graph: KnowledgeGraph,
+    spec: str,
+    going_on: bool,
+    questions: list[Question],
 ) -> None:
     record = graph_record(graph, spec)
-    if resume and (run.path / "config.toml").is_file():
+    if going_on:
         before = run.read_json("graph.json")["hash"]
         if not graph.descends_from(before):
             raise ConfigError(
@@ -133,6 +202,8 @@ def _begin(
                 "resume with the graph it was started on, or start a new run",
             )
         return
+    if questions:
+        write_questions(run.path / QUESTIONS, questions)
     run.start(to_toml(settings), environment(), record)
 
 
@@ -145,6 +216,9 @@ def _cache(
     accelerator: Any,
 ) -> int:
     """One process fills the cache, the others open what it wrote."""
+    if settings.rationale.weight:  # validated by questions, which are written and not ranked
+        with accelerator.main_process_first():
+            return attach_cache(settings, model, objectives, run.path / "cache")
     texts = model.texts(graph)
     valid = graph.triples_of("valid").astype(np.int64)
     queries = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
@@ -154,10 +228,14 @@ def _cache(
 
 
 def _validation(
-    settings: Recipe, graph: KnowledgeGraph
+    settings: Recipe, graph: KnowledgeGraph, questions: list[Question]
 ) -> Callable[[KnowledgeModel], float] | None:
-    """MRR on valid triples, filtered with train and valid only."""
-    if not settings.loop.validate_every or not len(graph.triples_of("valid")):
+    """Exact match on valid questions, else MRR on valid triples filtered with train and valid."""
+    if not settings.loop.validate_every:
+        return None
+    if settings.rationale.weight:
+        return _validation_by_questions(settings, questions)
+    if not len(graph.triples_of("valid")):
         return None
     from accord.evaluate.link_prediction import evaluate_link_prediction
 
@@ -168,6 +246,36 @@ def _validation(
         return result.mrr
 
     return validate
+
+
+def _validation_by_questions(
+    settings: Recipe, questions: list[Question]
+) -> Callable[[KnowledgeModel], float] | None:
+    if not questions_of(questions, "valid"):
+        say("no question is of the split valid: the last step's weights are kept")
+        return None
+    from accord.evaluate.graph_qa import GraphQaConfig, evaluate_graph_qa
+
+    config = GraphQaConfig(
+        mode="direct" if settings.rationale.answer else "rationale-written",
+        limit=settings.loop.validate_queries,
+        seed=settings.seed,
+    )
+
+    def validate(model: KnowledgeModel) -> float:
+        result = evaluate_graph_qa(model, None, questions, config)
+        return float(result.values("exact_match").mean())
+
+    return validate
+
+
+def _measure_teacher(loop: Loop, run: RunFolder | None) -> None:
+    """Before the first step of a run whose teacher reads rationales."""
+    for objective, _ in loop.objectives:
+        if isinstance(objective, Rationale) and objective.config.kl:
+            known = run is not None and any("teacher_accuracy" in line for line in run.lines())
+            if not known:
+                measure_teacher(loop.step, objective, run)
 
 
 def _metrics(progress: Progress) -> dict[str, float]:
@@ -181,11 +289,11 @@ def _metrics(progress: Progress) -> dict[str, float]:
 def _finish(
     run: RunFolder,
     settings: Recipe,
-    model: KnowledgeModel,
+    loop: Loop,
     graph: KnowledgeGraph,
-    progress: Progress,
     cached: int,
 ) -> None:
+    model, progress = loop.model, loop.progress
     progress.peak_bytes = max(progress.peak_bytes, peak_memory(model.device))
     result = {
         "steps": progress.step,
@@ -194,6 +302,8 @@ def _finish(
         **_metrics(progress),
     }
     facts = {"seed": settings.seed, **{k: v for k, v in result.items() if k != "cache_tokens"}}
-    save_pretrained(model, run.path / "model", graph_record(graph, graph.name), facts)
+    kept = {f"{o.name}.{k}": p for o, _ in loop.objectives for k, p in o.parameters.items()}
+    record = graph_record(graph, graph.name)
+    save_pretrained(model, run.path / "model", record, facts, kept, lineage(run))
     run.write_json("result.json", result)
     say(f"run written to {run.path}")

@@ -58,7 +58,7 @@ def load_config(cls: type[T], recipe: str | Path | None, overrides: Iterable[str
         _build(cls, None, tree, where, ())
     # Overrides are judged together: one may be in range only with another.
     for override in overrides:
-        tree = _override(cls, tree, override)
+        tree = apply_override(cls, tree, override)
         where += f" --set {override}"
     built: T = _build(cls, None, tree, where, ())
     return built
@@ -199,13 +199,13 @@ def _convert_tuple(value: Any, kind: Any, where: str, path: tuple[str, ...]) -> 
 # -- overrides
 
 
-def _override(cls: type[Any], tree: Mapping[str, Any], override: str) -> dict[str, Any]:
+def apply_override(cls: type[Any], tree: Mapping[str, Any], override: str) -> dict[str, Any]:
+    """A copy of a tree of values with one `key=value` put into it."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: not key=value", "for example --set seed=1")
     path = _resolve(cls, key.strip(), override)
-    kind = dict(_paths(cls))[path]
-    value = _parse(text.strip(), kind)
+    value = _parse(text.strip(), kind := dict(_paths(cls))[path])
     _convert(value, kind, f"--set {override}", path)
     return _with(tree, path, value)
 

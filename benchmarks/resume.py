@@ -73,7 +73,7 @@ def compare(settings: Mapping[str, Any], folder: Path, kills: int, seed: int) ->
     _finish(context, {**settings, "out": str(whole)}, folder)
     seconds = time.monotonic() - start
     done = _survive(context, {**settings, "out": str(pieces)}, folder, kills, seconds, seed)
-    _finish(context, {**settings, "out": str(pieces), "resume": True}, folder)
+    _finish(context, _resumed({**settings, "out": str(pieces)}), folder)
     first, second = state_files(whole), state_files(pieces)
     different = [n for n in first | second if first.get(n) != second.get(n)]
     if logged(whole) != logged(pieces):
@@ -87,7 +87,7 @@ def _survive(
     """Starts and kills processes; each lives for a random part of the whole time."""
     rng, done = random.Random(seed), 0
     for number in range(kills):
-        arguments = {**settings, "resume": number > 0}
+        arguments = _resumed(settings) if number else dict(settings)
         process = context.Process(target=train_quietly, args=(arguments, str(folder / "log")))
         process.start()
         process.join(rng.uniform(0, 0.4 * seconds))
@@ -98,6 +98,14 @@ def _survive(
         if process.exitcode not in (0, -9):
             raise SystemExit(f"a resumed run failed:\n{(folder / 'log').read_text()[-3000:]}")
     return done
+
+
+def _resumed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that go on; a run that has begun has its settings and its start already."""
+    found = {**settings, "resume": True}
+    if (Path(settings["out"]) / "config.toml").is_file():
+        found |= {"overrides": (), "model": None}
+    return found
 
 
 def _finish(context: Any, settings: Mapping[str, Any], folder: Path) -> None:

@@ -15,12 +15,17 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name (kalm) or a TOML file.")],
     graph: Annotated[str, typer.Option("--graph", help="Graph folder, file or data set name.")],
     out: Annotated[Path, typer.Option("--out", help="Run folder to make.")],
-    model: Annotated[str | None, typer.Option("--model", help="Base model.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Base model, or a finished run to go on from.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value over the recipe; repeatable.")
     ] = None,
     text: Annotated[
         list[Path] | None, typer.Option("--text", help="Plain text to stay fluent in; repeatable.")
+    ] = None,
+    qa: Annotated[
+        Path | None, typer.Option("--qa", help="JSONL of questions with answers and rationales.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
@@ -33,7 +38,9 @@ def train(
     from accord.progress import clock
 
     try:
-        result = train_run(recipe, graph, out, model, settings or [], text or [], resume, device)
+        result = train_run(
+            recipe, graph, out, model, settings or [], text or [], resume, device, qa
+        )
     except KeyboardInterrupt:
         words = ["accord", "train", recipe, "--graph", graph, "--out", str(out), "--resume"]
         words += [word for path in text or [] for word in ("--text", str(path))]

@@ -7,7 +7,7 @@ import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from accord.text.render import TextConfig
 
 FORMAT = 1
 HEADER, WEIGHTS = "accord.json", "trained.safetensors"
+OBJECTIVES = "objectives.safetensors"
+"""Trained parameters of objectives, such as a temperature, for a run that goes on."""
 KEYS = ("model", "text", "base_sha256", "graph")
 
 
@@ -34,13 +36,23 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def put_weights(model: nn.Module, weights: Mapping[str, torch.Tensor], where: str) -> None:
+def put_weights(
+    model: nn.Module, weights: Mapping[str, torch.Tensor], where: str, partly: bool = False
+) -> None:
     """Copies trained weights into a model.
+
+    Args:
+        model: The model.
+        weights: Trained weights by name.
+        where: What messages call them.
+        partly: The model may train more than there are weights for.
 
     Raises:
         ModelError: A name or shape does not fit; nothing was copied.
     """
     own = trainable(model)
+    if partly:
+        own = {name: own[name] for name in weights if name in own}
     if own.keys() != weights.keys() or any(own[k].shape != weights[k].shape for k in own):
         raise ModelError(
             f"{where}: the trained weights do not fit the model",
@@ -59,7 +71,12 @@ def base_sha256(name: str) -> str:
 
 
 def save_pretrained(
-    model: KnowledgeModel, folder: Path, graph: Mapping[str, Any], facts: Mapping[str, Any]
+    model: KnowledgeModel,
+    folder: Path,
+    graph: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    objectives: Mapping[str, torch.Tensor] | None = None,
+    lineage: Sequence[Any] = (),
 ) -> Path:
     """Writes a model: to a temporary folder first, then renamed.
 
@@ -68,6 +85,8 @@ def save_pretrained(
         folder: Where to; what is there is replaced.
         graph: Name, hash and lineage of the graph it was trained on.
         facts: Recipe, steps and figures for the model card.
+        objectives: Trained parameters of the objectives, for a run that goes on from this one.
+        lineage: The runs that this one goes back to, the oldest first.
 
     Returns:
         The folder.
@@ -76,7 +95,10 @@ def save_pretrained(
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         with disk_errors(folder):
-            _write_files(model, work, graph, facts)
+            _write_files(model, work, graph, facts, lineage)
+            if objectives:
+                kept = {k: p.detach().cpu().contiguous() for k, p in objectives.items()}
+                save_file(kept, work / OBJECTIVES)
             if folder.exists():
                 shutil.rmtree(folder)
             work.rename(folder)
@@ -86,7 +108,11 @@ def save_pretrained(
 
 
 def _write_files(
-    model: KnowledgeModel, work: Path, graph: Mapping[str, Any], facts: Mapping[str, Any]
+    model: KnowledgeModel,
+    work: Path,
+    graph: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    lineage: Sequence[Any],
 ) -> None:
     weights = {k: p.detach().cpu().contiguous() for k, p in trainable(model).items()}
     save_file(weights, work / WEIGHTS)
@@ -100,6 +126,7 @@ def _write_files(
         "base_sha256": base_sha256(model.config.name),
         "graph": dict(graph),
         "facts": dict(facts),
+        "lineage": list(lineage),
     }
     (work / HEADER).write_text(json.dumps(header, indent=2, ensure_ascii=False), "utf-8")
     (work / "README.md").write_text(model_card(header), "utf-8")
@@ -149,27 +176,49 @@ def load_model(name: str | Path, device: str | None = None) -> KnowledgeModel:
     folder = model_folder(name)
     if folder is None:
         if (Path(name) / "config.toml").is_file():
-            raise ModelError(
-                f"run {str(name)!r} holds no finished model",
-                f"it was stopped before its end: go on with `accord train --out {name} --resume`",
-            )
+            raise unfinished(name)
         return KnowledgeModel.create(ModelConfig(str(name), adapter="none"), device=device)
     header = read_header(folder)
     model = KnowledgeModel.create(
         ModelConfig(**header["model"]), TextConfig(**header["text"]), device
     )
-    expected = header["base_sha256"]
-    if expected and base_sha256(model.config.name) != expected:
+    check_base(header, folder)
+    put_weights(model, read_weights(folder / WEIGHTS), str(folder))
+    return model.eval()
+
+
+def check_base(header: Mapping[str, Any], folder: Path) -> None:
+    """Compares a saved model's base model with the one at hand.
+
+    Raises:
+        ModelError: Its weights are not the same.
+    """
+    expected, name = header["base_sha256"], header["model"]["name"]
+    if expected and base_sha256(name) != expected:
         raise ModelError(
-            f"{folder}: the weights of {model.config.name!r} are not those it was trained on",
+            f"{folder}: the weights of {name!r} are not those it was trained on",
             "fetch the base model again, or train anew",
         )
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file.
+
+    Raises:
+        ModelError: Missing or cut.
+    """
     try:
-        weights = load_file(folder / WEIGHTS)
+        return load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{folder / WEIGHTS}: {error}", "the file is missing or cut") from error
-    put_weights(model, weights, str(folder))
-    return model.eval()
+        raise ModelError(f"{path}: {error}", "the file is missing or cut") from error
+
+
+def unfinished(run: str | Path) -> ModelError:
+    """What is wrong with a run folder that holds no model yet."""
+    return ModelError(
+        f"run {str(run)!r} holds no finished model",
+        f"it was stopped before its end: go on with `accord train --out {run} --resume`",
+    )
 
 
 def read_header(folder: Path) -> dict[str, Any]:
@@ -209,6 +258,7 @@ def model_card(header: Mapping[str, Any]) -> str:
         "",
         f"- graph: {graph.get('name')} ({str(graph.get('hash'))[:16]})",
         f"- what is trained: {model['adapter']}, layers from {model['freeze_layers']} up",
+        *(f"- went on from: {run['run']}" for run in header.get("lineage", [])),
         *(f"- {key}: {value}" for key, value in facts.items()),
         "",
         "It ranks and writes what the graph and the base model suggest: check before relying on",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,11 +37,19 @@ class Points:
 
 @dataclass(frozen=True)
 class Teacher:
-    """Asks for the base model's most probable next tokens, without gradient."""
+    """Asks for the most probable next tokens of a model that is not trained by them."""
 
     sequences: list[Sequence]
     points: Points
     top_k: int
+    weights: Literal["start", "current"] = "start"
+    """start: those at the beginning of the run; each text is read once in a run. current: those of
+    this step; read with the step's texts, without gradient."""
+    temperature: float = 1.0
+    """Divides the logits."""
+    given: tuple[int, ...] | None = None
+    """(N,) tokens of each sequence; no step asks for a place that predicts one of them. None: any
+    place may be asked for. Fewer places are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +60,15 @@ class Score:
     points: Points
     targets: torch.Tensor | str
     """(M, k) token ids, or the name of this objective's Teacher request that gives them."""
+    temperature: float = 1.0
+    """Divides the logits."""
 
 
 class TeacherOutput(NamedTuple):
-    """The base model's distribution at some points, cut to its most probable tokens."""
+    """The teacher's distribution at some points, cut to its most probable tokens."""
 
     tokens: torch.Tensor
-    """(M, k) int64."""
+    """(M, k) int64, the most probable first."""
     logprobs: torch.Tensor
     """(M, k) float32."""
 

@@ -1,4 +1,4 @@
-"""Stay near the base model's language: KL to it on its own continuations or on given texts."""
+"""Stay near the start's language: KL to it on its own continuations or on given texts."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class LanguageConfig:
     points: int = 64
     """Tokens a step at which the two models are compared."""
     top_k: int = 64
-    """The base model's most probable tokens that are compared one by one; the rest as one."""
+    """The start's most probable tokens that are compared one by one; the rest as one."""
     texts: int = 64
-    """Texts in all: the base model's own seeded continuations, where no folder is given."""
+    """Texts in all: the start's own seeded continuations, where no folder is given."""
     tokens: int = 64
     """Tokens of each text."""
 
@@ -48,7 +48,9 @@ class LanguageBatch:
 
 
 class Language(Stateless):
-    """KL(base || model) of next-token distributions.
+    """KL(start || model) of next-token distributions.
+
+    The start is the model as the run began: the base model, or the run it goes on from.
 
     Args:
         texts: Token sequences of plain text, each one segment.
@@ -82,7 +84,7 @@ class Language(Stateless):
         return LanguageBatch(sequences, Points(row[chosen], position[chosen]), self.config.top_k)
 
     def requests(self, batch: LanguageBatch) -> Requests:
-        """The base model's top tokens, and the model's log-probabilities of them."""
+        """The start's top tokens, and the model's log-probabilities of them."""
         return {
             "base": Teacher(batch.sequences, batch.points, batch.top_k),
             "model": Score(batch.sequences, batch.points, "base"),
@@ -103,19 +105,25 @@ class Language(Stateless):
 
 
 def coarse_kl(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:
-    """KL(teacher || student) with all tokens outside the teacher's top k as one event.
+    """KL(teacher || student), mean over the M places; see `divergence`."""
+    return divergence(teacher, student).mean()
+
+
+def divergence(teacher: torch.Tensor, student: torch.Tensor, reverse: bool = False) -> torch.Tensor:
+    """KL with all tokens outside the teacher's top k as one event.
 
     It is 0 for equal distributions and never above the full KL (data-processing inequality).
 
     Args:
         teacher: (M, k) log-probabilities of its top k tokens.
         student: (M, k) log-probabilities of the same tokens.
+        reverse: KL(student || teacher) instead of KL(teacher || student).
 
     Returns:
-        Scalar, mean over the M places, nats.
+        (M,) nats.
     """
-    inside = (teacher.exp() * (teacher - student)).sum(-1)
-    rest_teacher = (1 - teacher.exp().sum(-1)).clamp_min(1e-6)
-    rest_student = (1 - student.exp().sum(-1)).clamp_min(1e-6)
-    rest = rest_teacher * (rest_teacher.log() - rest_student.log())
-    return (inside + rest).mean()
+    first, second = (student, teacher) if reverse else (teacher, student)
+    inside = (first.exp() * (first - second)).sum(-1)
+    rest_first = (1 - first.exp().sum(-1)).clamp_min(1e-6)
+    rest_second = (1 - second.exp().sum(-1)).clamp_min(1e-6)
+    return inside + rest_first * (rest_first.log() - rest_second.log())

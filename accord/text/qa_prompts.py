@@ -35,6 +35,11 @@ def rationale_line(rationale: str) -> str:
     return f"\nRationale: {one_line(rationale)}" if rationale else ""
 
 
+def answer_rationale(answers: Iterable[str]) -> str:
+    """What can be said for an answer without any path that leads to it."""
+    return f"The answer is{answer_line(answers)}."
+
+
 def answer_line(answers: Iterable[str]) -> str:
     """All right answers, as a model is to write them after the prompt.
 

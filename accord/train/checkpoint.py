@@ -33,17 +33,25 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.metrics = self.path / "metrics.jsonl"
 
-    def start(self, config: str, environment: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
-        """Writes what the run is before its first step.
+    def check_free(self) -> None:
+        """Makes sure that no other run lies here.
 
         Raises:
-            ConfigError: The folder holds another run.
+            ConfigError: One does.
         """
         if (self.path / "config.toml").exists():
             raise ConfigError(
                 f"{self.path} already holds a run",
                 "go on with --resume, or choose another --out",
             )
+
+    def start(self, config: str, environment: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
+        """Writes what the run is before its first step.
+
+        Raises:
+            ConfigError: The folder holds another run.
+        """
+        self.check_free()
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_json("env.json", environment)
         self.write_json("graph.json", graph)

@@ -10,6 +10,7 @@ from accord.model.config import ModelConfig
 from accord.objectives.completion import CompletionConfig
 from accord.objectives.contrastive import ContrastiveConfig
 from accord.objectives.language import LanguageConfig
+from accord.objectives.rationale import RationaleConfig
 from accord.text.render import TextConfig
 
 
@@ -40,7 +41,7 @@ class LoopConfig:
     validate_every: int = 100
     """Steps between validations; 0 is never."""
     validate_queries: int = 500
-    """Valid triples of a validation at most, drawn once, seeded."""
+    """Valid triples, or questions, of a validation at most, drawn once, seeded."""
     patience: int = 0
     """Validations without a better figure until the run stops; 0 is never."""
     checkpoint_seconds: float = 60.0
@@ -77,10 +78,13 @@ class Recipe:
     completion: CompletionConfig = field(default_factory=CompletionConfig)
     """Implicit alignment."""
     language: LanguageConfig = field(default_factory=LanguageConfig)
-    """Stay near the base model."""
+    """Stay near the model that the run starts from."""
+    rationale: RationaleConfig = field(default_factory=RationaleConfig)
+    """Answer questions as one would with their rationale; needs `--qa`."""
     loop: LoopConfig = field(default_factory=LoopConfig)
     """The loop."""
 
     def __post_init__(self) -> None:
-        if not (self.contrastive.weight or self.completion.weight or self.language.weight):
+        parts = (self.contrastive, self.completion, self.language, self.rationale)
+        if not any(part.weight for part in parts):
             raise ConfigError("every objective's weight is 0", "give one of them a weight")

@@ -20,8 +20,10 @@ from accord.objectives.triples import TripleSource
 from accord.progress import say
 from accord.text.collate import tokens
 from accord.text.examples import Sequence
+from accord.text.questions import Question
 from accord.train.cache import build_cache, plan_pieces
 from accord.train.checkpoint import RunFolder
+from accord.train.questions import build_rationale
 from accord.train.recipe import Recipe
 
 TEXTS = "texts.json"
@@ -34,6 +36,7 @@ def build_objectives(
     graph: KnowledgeGraph,
     texts: Iterable[Path] = (),
     run: RunFolder | None = None,
+    questions: Iterable[Question] = (),
 ) -> Weighted:
     """The objectives whose weight is not 0.
 
@@ -43,10 +46,24 @@ def build_objectives(
         graph: The graph; only its train split is used.
         texts: Files of plain text for the language objective; none lets the model write them.
         run: Keeps those texts, so that every process and every later piece of a run has the same.
+        questions: Of `--qa`, for the rationale objective.
 
     Returns:
         Objectives with their weights.
     """
+    found = Weighted()
+    if recipe.contrastive.weight or recipe.completion.weight:
+        found += _triple_objectives(recipe, model, graph)
+    if recipe.rationale.weight:
+        rationale = build_rationale(recipe, model, graph, questions)
+        found.append((rationale, recipe.rationale.weight))
+    if recipe.language.weight:
+        plain = _kept_texts(recipe, model, list(texts), run)
+        found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
+    return found
+
+
+def _triple_objectives(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph) -> Weighted:
     source, found = TripleSource(graph, recipe.seed), Weighted()
     sequences = model.texts(graph)
     sequences.prepare(range(graph.num_entities))
@@ -59,9 +76,6 @@ def build_objectives(
         )
         completion = Completion(source, sequences, recipe.completion, size)
         found.append((completion, recipe.completion.weight))
-    if recipe.language.weight:
-        plain = _kept_texts(recipe, model, list(texts), run)
-        found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
     return found
 
 
@@ -101,7 +115,7 @@ def language_texts(recipe: Recipe, model: KnowledgeModel, files: list[Path]) -> 
     config = recipe.language
     if files:
         return _windows(model, files, config.tokens, config.texts)
-    say(f"writing {config.texts} texts with the base model, to stay near its language")
+    say(f"writing {config.texts} texts with the model as it starts, to stay near its language")
     return own_continuations(model, config.texts, config.tokens, recipe.seed)
 
 
@@ -124,7 +138,7 @@ def own_continuations(model: KnowledgeModel, count: int, size: int, seed: int) -
     """Texts that the model writes itself from nothing, sampled at temperature 1.
 
     Args:
-        model: The model; its adapter is still at zero.
+        model: The model, before it is trained.
         count: How many texts.
         size: Tokens of each.
         seed: Of the sampling.

@@ -52,6 +52,8 @@ class Plan:
     """(M,) the token of it."""
     spans: dict[tuple[str, str], slice]
     """Places of each (objective, request)."""
+    quiet: npt.NDArray[np.bool_]
+    """(T,) texts that only a teacher reads, so that no gradient goes through them."""
 
 
 def plan_reading(requests: Mapping[tuple[str, str], Request]) -> Plan:
@@ -61,24 +63,31 @@ def plan_reading(requests: Mapping[tuple[str, str], Request]) -> Plan:
     query comes from the same reading as its completion.
 
     Args:
-        requests: By objective and name; Teacher requests are not read here.
+        requests: By objective and name; what a teacher with the first weights reads is not in the
+            plan.
 
     Returns:
         The plan; places are in the order of the requests.
     """
-    asked = {k: r for k, r in requests.items() if not isinstance(r, Teacher)}
+    asked = {k: r for k, r in requests.items() if not _from_start(r)}
     host = _hosts([s for request in asked.values() for s in request.sequences])
     texts = list(dict.fromkeys(host.values()))
     number = {text: i for i, text in enumerate(texts)}
+    quiet = np.ones(len(texts), dtype=np.bool_)
     rows, positions, spans, start = [], [], {}, 0
     for key, request in asked.items():
         points = last_points(request.sequences) if isinstance(request, Encode) else request.points
         local = np.array([number[host[s]] for s in request.sequences], dtype=np.int64)
+        quiet[local] &= isinstance(request, Teacher)
         rows.append(local[points.rows])
         positions.append(points.positions)
         spans[key] = slice(start, start + len(points.rows))
         start += len(points.rows)
-    return Plan(texts, np.concatenate(rows), np.concatenate(positions), spans)
+    return Plan(texts, np.concatenate(rows), np.concatenate(positions), spans, quiet)
+
+
+def _from_start(request: Request) -> bool:
+    return isinstance(request, Teacher) and request.weights == "start"
 
 
 def _hosts(sequences: list[Sequence]) -> dict[Sequence, Sequence]:
@@ -121,11 +130,9 @@ class Step:
         self.keep_tokens = keep_tokens
         self.seed = seed
         self.process = process
-        # Without an adapter to switch off, the base model's weights are kept for the teacher.
-        whole = model.config.adapter == "full"
-        kept = (p for p in model.lm.parameters() if whole and p.requires_grad)
+        kept = (p for p in model.lm.parameters() if p.requires_grad)
         self._first_weights = [(p, p.detach().clone()) for p in kept]
-        self._taught: dict[tuple[Sequence, int], TeacherOutput] = {}
+        self._taught: dict[tuple[Sequence, int, int, float], TeacherOutput] = {}
 
     def scales(self, steps: Seq[int]) -> list[dict[str, float]]:
         """What each batch's losses count for when the gradients of several are added.
@@ -180,8 +187,14 @@ class Step:
         return log
 
     def _chunks(self, plan: Plan) -> list[Int64]:
+        """Texts to read together; those without gradient come last, in chunks of their own."""
         lengths = np.array([length(text) for text in plan.texts], dtype=np.int64)
-        return chunks_by_length(lengths, self.chunk_tokens)
+        parts = (np.flatnonzero(~plan.quiet), np.flatnonzero(plan.quiet))
+        return [
+            part[chunk]
+            for part in parts
+            for chunk in chunks_by_length(lengths[part], self.chunk_tokens)
+        ]
 
     def _mine(self, number: int) -> bool:
         return number % self.process[1] == self.process[0]
@@ -192,15 +205,17 @@ class Step:
         """(M, D) states at all places, detached, and the chunks' own graphs where they are kept."""
         lengths = [max(length(plan.texts[i]) for i in chunk) * len(chunk) for chunk in chunks]
         mine = [i for i in range(len(chunks)) if self._mine(i)]
-        keep = sum(lengths[i] for i in mine) <= self.keep_tokens
+        quiet = {i for i in mine if plan.quiet[chunks[i][0]]}
+        keep = sum(lengths[i] for i in mine if i not in quiet) <= self.keep_tokens
         graphs: dict[int, torch.Tensor] = {}
         parts: list[tuple[Int64, torch.Tensor]] = []
-        with torch.set_grad_enabled(keep):
-            for number in mine:
+        for number in mine:
+            kept = keep and number not in quiet
+            with torch.set_grad_enabled(kept):
                 places, hidden = self._read_chunk(plan, chunks[number], step, number)
-                parts.append((places, hidden.detach()))
-                if keep:
-                    graphs[number] = hidden
+            parts.append((places, hidden.detach()))
+            if kept:
+                graphs[number] = hidden
         return self._gather(plan, parts), graphs
 
     def _read_chunk(
@@ -246,8 +261,12 @@ class Step:
         outputs: dict[str, dict[str, Any]] = {o.name: {} for o, _ in self.objectives}
         drop = torch.Generator().manual_seed(hash((self.seed, step, -1)) & 0x7FFFFFFF)
         for (name, key), request in requests.items():
-            if isinstance(request, Teacher):
-                outputs[name][key] = self._teach(request)
+            if isinstance(request, Teacher) and request.weights == "start":
+                outputs[name][key] = self.teach(request)
+            elif isinstance(request, Teacher):
+                hidden = states[plan.spans[name, key]].detach()
+                top = self.model.top_tokens(hidden, request.top_k, request.temperature)
+                outputs[name][key] = TeacherOutput(*top)
         for (name, key), span in plan.spans.items():
             request = requests[name, key]
             if isinstance(request, Encode):
@@ -256,32 +275,43 @@ class Step:
                 asked = request.targets
                 targets = outputs[name][asked].tokens if isinstance(asked, str) else asked
                 targets = targets.to(states.device)
-                outputs[name][key] = self.model.logprobs(states[span], targets)
+                outputs[name][key] = self.model.logprobs(states[span], targets, request.temperature)
         return outputs
 
-    def _teach(self, request: Teacher) -> TeacherOutput:
-        """The base model's top tokens; each text is read once in a run."""
-        for sequence in request.sequences:
-            if (sequence, request.top_k) not in self._taught:
-                self._taught[sequence, request.top_k] = self._read_teacher(sequence, request.top_k)
-        known = [self._taught[s, request.top_k] for s in request.sequences]
+    def teach(self, request: Teacher) -> TeacherOutput:
+        """The top tokens under the first weights; each text is read once in a run.
+
+        Args:
+            request: What is asked; its `weights` are taken for "start".
+        """
+        firsts = [max(n, 1) - 1 for n in request.given or [1] * len(request.sequences)]
+        known = []
+        for sequence, first in zip(request.sequences, firsts, strict=True):
+            key = (sequence, first, request.top_k, request.temperature)
+            if key not in self._taught:
+                self._taught[key] = self._read_teacher(*key)
+            known.append(self._taught[key])
         places: Points = request.points
         pairs = list(zip(places.rows.tolist(), places.positions.tolist(), strict=True))
-        tokens = torch.stack([known[row].tokens[position] for row, position in pairs])
-        logprobs = torch.stack([known[row].logprobs[position] for row, position in pairs])
+        tokens = torch.stack([known[row].tokens[at - firsts[row]] for row, at in pairs])
+        logprobs = torch.stack([known[row].logprobs[at - firsts[row]] for row, at in pairs])
         return TeacherOutput(tokens.to(self.model.device), logprobs.to(self.model.device))
 
     @torch.no_grad()
-    def _read_teacher(self, sequence: Sequence, top_k: int) -> TeacherOutput:
-        with load.adapter_off(self.model.lm), self._base_weights():
-            hidden = self.model.reader.last_hidden([sequence])[0]
-        logits = load.output_weights(self.model.lm)(hidden).float()
-        top = torch.log_softmax(logits, dim=-1).topk(top_k, dim=-1)
-        return TeacherOutput(top.indices.cpu(), top.values.cpu())
+    def _read_teacher(
+        self, sequence: Sequence, first: int, top_k: int, temperature: float
+    ) -> TeacherOutput:
+        """What the first weights predict from a place on; read alone, so that it never depends on
+        which other texts a step asks for."""
+        positions = np.arange(first, length(sequence), dtype=np.int64)
+        with self.first_weights():
+            hidden = self.model.reader.states_at([sequence], np.zeros_like(positions), positions)
+        tokens, logprobs = self.model.top_tokens(hidden, top_k, temperature)
+        return TeacherOutput(tokens.cpu(), logprobs.cpu())
 
     @contextmanager
-    def _base_weights(self) -> Iterator[None]:
-        """The first weights inside, where the layers themselves are trained."""
+    def first_weights(self) -> Iterator[None]:
+        """The language model's trained weights as they were at the start of the run, inside."""
         now = [p.data for p, _ in self._first_weights]
         for parameter, first in self._first_weights:
             parameter.data = first
@@ -340,7 +370,7 @@ class Step:
     ) -> None:
         assert states.grad is not None
         for number, chunk in enumerate(chunks):
-            if not self._mine(number):
+            if not self._mine(number) or plan.quiet[chunk[0]]:
                 continue
             if number in graphs:
                 local = np.isin(plan.rows, chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,20 @@ from hypothesis import strategies as st
 
 from accord.errors import ConfigError, ModelError
 from accord.model import load
-from accord.objectives.base import Encode, Loss, Score, Teacher, last_points, points_after
+from accord.model.knowledge_model import KnowledgeModel
+from accord.model.saving import trainable
+from accord.objectives.base import (
+    Encode,
+    Loss,
+    Score,
+    Stateless,
+    Teacher,
+    last_points,
+    points_after,
+)
 from accord.text.examples import Sequence, length
 from accord.train.cache import build_cache, plan_pieces
-from accord.train.setup import attach_cache
+from accord.train.setup import Weighted, attach_cache
 from accord.train.step import plan_reading
 from tests.train.tiny import (
     assert_same,
@@ -66,7 +77,10 @@ def test_many_small_chunks_give_the_gradient_of_one(model: dict[str, Any]) -> No
 def test_the_step_gives_the_gradient_of_plain_autograd() -> None:
     recipe = tiny_recipe(model={"projection": 6})
     model, objectives = tiny_setup(recipe)
-    _, found = one_step(recipe, model, objectives, 2)
+    step = step_of(recipe, model, objectives)
+    learn(model)
+    step(2)
+    found = gradients(model, objectives)
     for objective, weight in objectives:
         batch = objective.batch(2)
         outputs: dict[str, Any] = {}
@@ -76,13 +90,13 @@ def test_the_step_gives_the_gradient_of_plain_autograd() -> None:
                 ends = last_points(request.sequences)
                 outputs[key] = model.pool(hidden[ends.rows, ends.positions], request.view)
             elif isinstance(request, Teacher):
-                with load.adapter_off(model.lm), torch.no_grad():
+                with step.first_weights(), torch.no_grad():
                     base = model.reader.last_hidden(request.sequences)
                     logits = load.output_weights(model.lm)(base)
                 top = logits.log_softmax(-1).topk(request.top_k)
                 places = request.points
                 values, tokens = (t[places.rows, places.positions] for t in top)
-                outputs[key] = step_of(recipe, model, objectives)._teach(request)
+                outputs[key] = step.teach(request)
                 torch.testing.assert_close(outputs[key].logprobs, values)
                 assert torch.equal(outputs[key].tokens, tokens)
             else:
@@ -262,21 +276,114 @@ def test_dropout_is_off_outside_a_step() -> None:
     np.testing.assert_array_equal(before, model.embed(sequences, "tail"))
 
 
-@pytest.mark.parametrize("adapter", ["lora", "full"])
-def test_the_teacher_is_the_base_model_whatever_was_learnt(adapter: str) -> None:
-    recipe = tiny_recipe({"adapter": adapter})
-    base = tiny_model(recipe, awake=False)
-    _, objectives = tiny_setup(recipe)
+def learn(model: KnowledgeModel, change: float = 0.3) -> None:
+    """Moves everything that is trained."""
+    with torch.no_grad():
+        for parameter in trainable(model).values():
+            parameter.add_(change)
+
+
+def teacher_request(objectives: Weighted, weights: str = "start") -> Teacher:
     language = next(o for o, _ in objectives if o.name == "language")
     request = language.requests(language.batch(0))["base"]
     assert isinstance(request, Teacher)
-    expected = step_of(recipe, base, objectives)._teach(request)
-    step = step_of(recipe, base, objectives)
-    with torch.no_grad():
-        for parameter in base.lm.parameters():
-            if parameter.requires_grad:
-                parameter.add_(0.3)
-    torch.testing.assert_close(step._teach(request), expected)
+    return replace(request, weights=weights)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("awake", [False, True], ids=["fresh", "a run's"])
+@pytest.mark.parametrize("adapter", ["lora", "full"])
+def test_the_teacher_is_the_start_whatever_was_learnt(adapter: str, awake: bool) -> None:
+    recipe = tiny_recipe({"adapter": adapter})
+    model, (_, objectives) = tiny_model(recipe, awake), tiny_setup(recipe)
+    request = teacher_request(objectives)
+    expected = step_of(recipe, model, objectives).teach(request)
+    step = step_of(recipe, model, objectives)
+    learn(model)
+    learnt = {k: p.detach().clone() for k, p in trainable(model).items()}
+    torch.testing.assert_close(step.teach(request), expected)
+    assert not torch.equal(step_of(recipe, model, objectives).teach(request)[1], expected[1])
+    for name, parameter in trainable(model).items():
+        assert torch.equal(parameter, learnt[name]), "the weights are back, bit by bit"
+
+
+def test_a_fresh_adapter_at_the_start_is_the_base_model() -> None:
+    recipe = tiny_recipe()
+    model, (_, objectives) = tiny_model(recipe, awake=False), tiny_setup(recipe)
+    request = teacher_request(objectives)
+    with load.adapter_off(model.lm):
+        expected = step_of(recipe, model, objectives).teach(request)
+    found = step_of(recipe, model, objectives).teach(request)
+    assert torch.equal(found.tokens, expected.tokens)
+    assert torch.equal(found.logprobs, expected.logprobs)
+
+
+def test_a_teacher_keeps_only_the_places_that_may_be_asked_for() -> None:
+    recipe = tiny_recipe()
+    model, objectives = tiny_setup(recipe)
+    step = step_of(recipe, model, objectives)
+    sequences: list[Sequence] = [((5, 6, 7, 8, 9),), ((9, 8, 7),)]
+    points, _ = points_after(sequences, [3, 2])
+    whole = step.teach(Teacher(sequences, points, 4))
+    cut = step.teach(Teacher(sequences, points, 4, given=(3, 2)))
+    torch.testing.assert_close(whole, cut)
+    kept = [len(t.tokens) for k, t in step._taught.items() if k[1]]
+    assert kept == [3, 2]
+
+
+@readings
+def test_the_current_teacher_is_read_with_the_step_and_without_gradient(
+    model: dict[str, Any],
+) -> None:
+    recipe = tiny_recipe(model)
+    trained = tiny_model(recipe)
+    sequences: list[Sequence] = [((5, 6, 7, 8, 9),), ((9, 8, 7),)]
+    other: list[Sequence] = [((9, 9, 5, 6, 7),)]
+    points, targets = points_after(sequences, [3, 2])
+    seen: list[Any] = []
+
+    class Distil(Stateless):
+        name = "distil"
+
+        def batch(self, step: int) -> Any:
+            return None
+
+        def requests(self, batch: Any) -> Any:
+            return {
+                "quiet": Teacher(other, last_points(other), 3, "current", 2.0),
+                "taught": Teacher(sequences, points, 3, "current"),
+                "read": Score(sequences, points, torch.from_numpy(targets)[:, None]),
+            }
+
+        def loss(self, outputs: Any, batch: Any) -> Loss:
+            seen.append(outputs)
+            return Loss(-outputs["read"].mean())
+
+        def size(self, batch: Any) -> int:
+            return 1
+
+        def sequences(self) -> Any:
+            return sequences
+
+    learn(trained)
+    distil: Any = Distil()
+    step = step_of(recipe, trained, [(distil, 1.0)])
+    learn(trained, 0.1)
+    log = step(0)
+    found = gradients(trained, [])
+    assert log["tokens"] == 5 + 3 + 5
+    hidden = trained.reader.last_hidden(other)[0, -1]
+    logits = load.output_weights(trained.lm)(hidden).float() / 2.0
+    expected = logits.log_softmax(-1).topk(3)
+    torch.testing.assert_close(seen[0]["quiet"].logprobs[0], expected.values)
+    assert torch.equal(seen[0]["quiet"].tokens[0], expected.indices)
+    assert not seen[0]["quiet"].logprobs.requires_grad
+    assert not seen[0]["taught"].logprobs.requires_grad
+    alone: Any = Distil()
+    alone.requests = lambda batch: {
+        "read": Score(sequences, points, torch.from_numpy(targets)[:, None])
+    }
+    step_of(recipe, trained, [(alone, 1.0)])(0)
+    assert_same(gradients(trained, []), found)
 
 
 def test_a_loss_that_is_not_finite_stops_and_adds_no_gradient() -> None:

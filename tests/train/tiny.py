@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from accord.model.saving import trainable
 from accord.objectives.completion import CompletionConfig
 from accord.objectives.contrastive import ContrastiveConfig
 from accord.objectives.language import LanguageConfig
+from accord.objectives.rationale import RationaleConfig
+from accord.text.questions import Hop, Question, write_questions
 from accord.text.render import TextConfig
 from accord.train.checkpoint import RunFolder
 from accord.train.loop import Loop
@@ -36,6 +38,7 @@ def tiny_recipe(
     contrastive: dict[str, Any] | None = None,
     completion: dict[str, Any] | None = None,
     language: dict[str, Any] | None = None,
+    rationale: dict[str, Any] | None = None,
     loop: dict[str, Any] | None = None,
 ) -> Recipe:
     """A recipe in which everything is small."""
@@ -49,6 +52,7 @@ def tiny_recipe(
         language=LanguageConfig(
             **{"texts": 3, "tokens": 8, "rows": 2, "points": 5, "top_k": 8, **(language or {})}
         ),
+        rationale=RationaleConfig(**{"rows": 3, "fact_rows": 2, "top_k": 8, **(rationale or {})}),
         loop=LoopConfig(**{"steps": 4, "validate_every": 0, "warmup": 0.0, **(loop or {})}),
     )
 
@@ -78,11 +82,14 @@ def tiny_model(recipe: Recipe, awake: bool = True) -> KnowledgeModel:
 
 
 def tiny_setup(
-    recipe: Recipe, graph: KnowledgeGraph | None = None
+    recipe: Recipe,
+    graph: KnowledgeGraph | None = None,
+    questions: Sequence[Question] = (),
 ) -> tuple[KnowledgeModel, Weighted]:
     """A model and its objectives."""
     model = tiny_model(recipe)
-    return model, build_objectives(recipe, model, graph or build_tiny_graph())
+    graph = graph or build_tiny_graph()
+    return model, build_objectives(recipe, model, graph, questions=questions)
 
 
 def gradients(model: KnowledgeModel, objectives: Weighted) -> Gradients:
@@ -134,16 +141,45 @@ def tiny_loop(
     return Loop(model, objectives, recipe.loop, run, recipe.seed, validate, accelerator)
 
 
+def question(
+    number: int, topic: str, via: str, answers: tuple[str, ...], split: str, rationale: str
+) -> Question:
+    """A two-hop question over the tiny graph."""
+    hops = (Hop(via, "has_city", topic, True), Hop(via, "has_capital", "tokyo"))
+    text = f"What is the capital of the country of {topic}?"
+    return Question(
+        str(number), text, answers, (topic,), (), (hops,), rationale, 2, "p", split, "test"
+    )
+
+
+SAID = "Osaka is a city of Japan. Japan has the capital Tokyo."
+QUESTIONS = (
+    question(1, "osaka", "japan", ("Tokyo",), "train", SAID),
+    question(2, "tokyo", "japan", ("Tokyo", "Osaka"), "train", "Tokyo is a city of Japan."),
+    question(3, "orebro", "sweden", ("Oslo",), "train", "Orebro is a city of Sweden."),
+    question(4, "nemo", "japan", ("Osaka",), "train", ""),
+    question(5, "narcissus", "norway", ("Tokyo",), "valid", "None."),
+)
+ALL_PARTS: dict[str, Any] = {
+    "weight": 1.0,
+    **dict.fromkeys(("answer_with", "kl", "write", "facts"), 0.7),
+}
+
+
 def tiny_project(folder: Path, recipe: Recipe) -> dict[str, Any]:
-    """A model, a graph and a recipe on disk, as arguments of `train_run`."""
+    """A model, a graph, questions and a recipe on disk, as arguments of `train_run`."""
     lm, tokenizer = build_tiny_llama()
     lm.save_pretrained(folder / "base")
     tokenizer.save_pretrained(folder / "base")
     build_tiny_graph().save(folder / "graph")
     named = replace(recipe, model=replace(recipe.model, name=str(folder / "base")))
     (folder / "recipe.toml").write_text(to_toml(named), encoding="utf-8")
-    return {
+    found = {
         "recipe": str(folder / "recipe.toml"),
         "graph": str(folder / "graph"),
         "device": "cpu",
     }
+    if recipe.rationale.weight:
+        write_questions(folder / "questions.jsonl", QUESTIONS)
+        found["qa"] = str(folder / "questions.jsonl")
+    return found
