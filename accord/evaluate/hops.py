@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from accord.evaluate.qa_answers import judge
 from accord.graph.graph import KnowledgeGraph
 from accord.text.asking import Asking, Step
 from accord.text.qa_prompts import question_prompt, read_answers
-from accord.text.questions import Hop, HopPath, Question
+from accord.text.questions import Hop, HopPath, Question, pattern_of
 from accord.text.render import entity_name
 
 FORMS = ("question", "completion")
@@ -39,6 +39,46 @@ class AskedHop:
     """The answer written first is right."""
 
 
+class _Facts:
+    """Single facts of one graph: what is right, and how they are asked for in words."""
+
+    def __init__(self, graph: KnowledgeGraph) -> None:
+        self.graph = graph
+        self._known = KnownAnswers.of(graph.triples, graph.num_relations)
+        self._asking = Asking(graph)
+
+    def key(self, question: Question, hop: Hop) -> Key:
+        try:
+            start = self.graph.entity(hop.start)
+            if any(item.property == hop.relation for item in self.graph.attributes_of(start)):
+                return start, hop.relation
+            number = self.graph.relation(hop.relation)
+            key = start, number + self.graph.num_relations * hop.inverse
+            if self.graph.entity(hop.end) not in self._known.of_query(*key):
+                raise GraphError(f"no triple {hop.head}, {hop.relation}, {hop.tail}")
+        except GraphError as error:
+            raise GraphError(
+                f"question {question.id!r}: {error.message}",
+                "give the graph that the questions were made from with --graph",
+            ) from error
+        return key
+
+    def answers(self, key: Key) -> tuple[str, ...]:
+        start, asked = key
+        if isinstance(asked, str):
+            attributes = self.graph.attributes_of(start)
+            return tuple(item.value for item in attributes if item.property == asked)
+        known = self._known.of_query(start, asked).tolist()
+        return tuple(entity_name(self.graph, entity) for entity in known)
+
+    def worded(self, key: Key) -> str:
+        start, asked = key
+        if isinstance(asked, str):
+            return self._asking.attribute(start, [], asked)
+        single = len(self._known.of_query(start, asked)) == 1
+        return self._asking.chain(start, [Step(asked, single)])
+
+
 class Hops:
     """Asks for the single facts of questions.
 
@@ -57,8 +97,7 @@ class Hops:
         if form not in FORMS:
             raise ConfigError(f"no form of hops {form!r}", "choose from " + ", ".join(FORMS))
         self.model, self.graph, self.form = model, graph, form
-        self._known = KnownAnswers.of(graph.triples, graph.num_relations)
-        self._asking = Asking(graph)
+        self._facts = _Facts(graph)
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[AskedHop, ...]]:
         """The hops of each question; empty where it has no path or a hop cannot be asked.
@@ -69,7 +108,9 @@ class Hops:
         Raises:
             GraphError: A hop is no triple and no attribute of the graph.
         """
-        needed = [[self._key(question, hop) for hop in _hops(question)] for question in questions]
+        needed = [
+            [self._facts.key(question, hop) for hop in _hops(question)] for question in questions
+        ]
         keys = list(dict.fromkeys(key for row in needed for key in row if self._askable(key)))
         asked = dict(zip(keys, self._answered(keys), strict=True))
         return [
@@ -80,53 +121,49 @@ class Hops:
     def _askable(self, key: Key) -> bool:
         return self.form == "question" or isinstance(key[1], int)
 
-    def _key(self, question: Question, hop: Hop) -> Key:
-        try:
-            start = self.graph.entity(hop.start)
-            if any(item.property == hop.relation for item in self.graph.attributes_of(start)):
-                return start, hop.relation
-            number = self.graph.relation(hop.relation)
-            key = start, number + self.graph.num_relations * hop.inverse
-            if self.graph.entity(hop.end) not in self._known.of_query(*key):
-                raise GraphError(f"no triple {hop.head}, {hop.relation}, {hop.tail}")
-        except GraphError as error:
-            raise GraphError(
-                f"question {question.id!r}: {error.message}",
-                "give the graph that the questions were made from with --graph",
-            ) from error
-        return key
-
     def _answered(self, keys: Sequence[Key]) -> Iterator[AskedHop]:
-        answers = [self._answers(key) for key in keys]
+        answers = [self._facts.answers(key) for key in keys]
         if self.form == "completion":
             queries = np.array(keys, dtype=np.int64).reshape(-1, 2)
             written = self.model.complete_names(self.graph, queries, HOP_TOKENS) if keys else []
             prompts = [self._noted(key) for key in keys]
             found = [[text] for text in written]
         else:
-            prompts = [question_prompt(self._worded(key)) for key in keys]
+            prompts = [question_prompt(self._facts.worded(key)) for key in keys]
             written = self.model.generate(prompts, HOP_TOKENS)
             found = [read_answers(text) for text in written]
         for prompt, right, text, names in zip(prompts, answers, written, found, strict=True):
             yield AskedHop(prompt, right, text, judge(names, right).hits_at_1 > 0)
 
-    def _answers(self, key: Key) -> tuple[str, ...]:
-        start, asked = key
-        if isinstance(asked, str):
-            attributes = self.graph.attributes_of(start)
-            return tuple(item.value for item in attributes if item.property == asked)
-        known = self._known.of_query(start, asked).tolist()
-        return tuple(entity_name(self.graph, entity) for entity in known)
-
-    def _worded(self, key: Key) -> str:
-        start, asked = key
-        if isinstance(asked, str):
-            return self._asking.attribute(start, [], asked)
-        single = len(self._known.of_query(start, asked)) == 1
-        return self._asking.chain(start, [Step(asked, single)])
-
     def _noted(self, key: Key) -> str:
         return f"{self.graph.entity_ids[key[0]]} {key[1]}"
+
+
+def fact_questions(graph: KnowledgeGraph, questions: Iterable[Question]) -> list[Question]:
+    """Every fact on the questions' paths as a question of its own, worded as `Hops` asks it.
+
+    Args:
+        graph: The graph that the paths are of.
+        questions: Questions with paths; those without add nothing.
+
+    Returns:
+        One-hop questions with all their answers, each once, without a split.
+
+    Raises:
+        GraphError: A hop is no triple and no attribute of the graph.
+    """
+    facts = _Facts(graph)
+    keys: dict[Key, Hop] = {}
+    for question in questions:
+        for hop in (hop for path in question.paths for hop in path):
+            keys.setdefault(facts.key(question, hop), hop)
+    return [
+        Question(
+            f"fact-{number}", facts.worded(key), facts.answers(key), (hop.start,),
+            paths=((hop,),), hops=1, pattern=pattern_of((hop,)), source="facts of paths",
+        )
+        for number, (key, hop) in enumerate(keys.items())
+    ]  # fmt: skip
 
 
 def _hops(question: Question) -> list[Hop]:

@@ -125,7 +125,7 @@ def test_shots_are_solved_train_questions() -> None:
 
 def test_known_and_incorrect_counts_four_cells() -> None:
     _, questions = world()
-    table = {}
+    table: dict[str, str] = {}
     for i in (1, 3):  # both facts known
         first, second = hop_questions(i)
         table |= {first: f" land{i}", second: " coin1"}
