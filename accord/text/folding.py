@@ -123,7 +123,9 @@ def _is_mark(character: str) -> bool:
 
 
 def _fold_unit(unit: str) -> str:
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", unit).casefold())
+    # Before Unicode's own folding too, which makes of an acute accent a space with a mark.
+    plain = unicodedata.normalize("NFKC", unit.translate(_ALIKE_TABLE)).casefold()
+    folded = unicodedata.normalize("NFKC", plain)
     return "".join(
         " " if character.isspace() else character
         for character in folded.translate(_ALIKE_TABLE)

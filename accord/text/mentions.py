@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -105,17 +106,14 @@ class _Text:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.folded = fold(text)
-        self.spans = token_spans(self.folded.text)
-        self.words = [self.folded.text[start:end] for start, end in self.spans]
-
-    def start(self, token: int) -> int:
-        """Where a token begins in the original."""
-        return int(self.folded.starts[self.spans[token][0]])
-
-    def end(self, token: int) -> int:
-        """Where a token ends in the original."""
-        return int(self.folded.ends[self.spans[token][1] - 1])
+        folded = fold(text)
+        spans = token_spans(folded.text)
+        self.words = [folded.text[start:end] for start, end in spans]
+        bounds = np.array(spans, dtype=np.int64).reshape(-1, 2)
+        self.starts: list[int] = folded.starts[bounds[:, 0]].tolist()
+        """Where each token begins in the original."""
+        self.ends: list[int] = folded.ends[bounds[:, 1] - 1].tolist()
+        """Where it ends."""
 
 
 class MentionIndex:
@@ -141,6 +139,7 @@ class MentionIndex:
         self.config = config or MentionConfig()
         self.table = build_name_table(graph, self.config)
         self._longest = int(self.table.words.max(initial=0))
+        self._candidates = lru_cache(maxsize=1 << 16)(self._read_candidates)
         self._stop = frozenset(self.config.stop_words)
         fuzzy = self.config.fuzzy
         self._near = None if fuzzy is None else NearNames(self.table, fuzzy)
@@ -204,15 +203,15 @@ class MentionIndex:
         count = len(read.words)
         # Two tokens behind the longest name tell what stands around it; the last may be half read.
         horizon = count if final else count - self._longest - 2
-        begin = next((t for t in range(count) if read.start(t) >= resume), count)
+        begin = next((t for t in range(count) if read.starts[t] >= resume), count)
         hits = self._exact(read, begin, horizon, alone and final)
         settled = max(begin, horizon, hits[-1].last if hits else 0)
         if self._near is not None:
             hits, settled = self._with_near(self._near, read, hits, begin, settled, final)
         found = [self._mention(read, hit) for hit in hits]
         # Two tokens, or what is left of one, tell what stands before the next mention.
-        cut = read.start(max(0, settled - 2)) if count else max(0, len(text) - 2)
-        return found, max(cut, read.start(settled) if settled < count else resume), cut
+        cut = read.starts[max(0, settled - 2)] if count else max(0, len(text) - 2)
+        return found, max(cut, read.starts[settled] if settled < count else resume), cut
 
     def _exact(self, read: _Text, begin: int, horizon: int, alone: bool) -> list[_Hit]:
         """The longest names from left to right, begun at a token from `begin` up to `horizon`."""
@@ -296,21 +295,25 @@ class MentionIndex:
         return spellings is None or marked or _is_spelt_as_name(read, first, last, spellings)
 
     def _mention(self, read: _Text, hit: _Hit) -> Mention:
-        start, end = read.start(hit.first), read.end(hit.last - 1)
-        rows = slice(int(self.table.offsets[hit.key]), int(self.table.offsets[hit.key + 1]))
-        pairs = zip(
-            self.table.entities[rows].tolist(), self.table.scores[rows].tolist(), strict=True
-        )
-        candidates = tuple(Candidate(entity, score * hit.mass) for entity, score in pairs)
+        start, end = read.starts[hit.first], read.ends[hit.last - 1]
+        candidates = self._candidates(hit.key)
+        if hit.mass < 1:
+            candidates = tuple(replace(c, score=c.score * hit.mass) for c in candidates)
         return Mention(start, end, read.text[start:end], candidates, hit.marked)
+
+    def _read_candidates(self, key: int) -> tuple[Candidate, ...]:
+        """All that a name may stand for, best first."""
+        rows = slice(int(self.table.offsets[key]), int(self.table.offsets[key + 1]))
+        entities, scores = self.table.entities[rows].tolist(), self.table.scores[rows].tolist()
+        return tuple(map(Candidate, entities, scores))
 
 
 def _stands_alone(read: _Text, first: int, last: int) -> bool:
     """Whether a run of tokens is cut from nothing longer: an id, a number, a Korean word."""
-    text, folded = read.text, read.folded
-    a, b = read.spans[first][0], read.spans[last - 1][1]
-    start, end = read.start(first), read.end(last - 1)
-    if (a and folded.ends[a - 1] > start) or (b < len(folded.text) and folded.starts[b] < end):
+    text, start, end = read.text, read.starts[first], read.ends[last - 1]
+    if (first and read.ends[first - 1] > start) or (
+        last < len(read.words) and read.starts[last] < end
+    ):
         return False  # Part of one character, such as the 2 of a circled 12.
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
     if before[-1:] == "_" and before[:-1].isalnum():
@@ -323,7 +326,10 @@ def _stands_alone(read: _Text, first: int, last: int) -> bool:
         return False
     # Korean particles follow a noun directly, but nothing stands directly before it.
     return not (
-        a and _HANGUL.match(folded.text[a]) is not None and _HANGUL.match(folded.text[a - 1])
+        first
+        and read.ends[first - 1] == start
+        and _HANGUL.match(read.words[first])
+        and _HANGUL.match(read.words[first - 1])
     )
 
 
@@ -333,18 +339,18 @@ def _is_marked(read: _Text, first: int, last: int, alone: bool) -> bool:
         return True
     if first == 0 or last == len(read.words):
         return False
-    opening = read.text[read.start(first - 1)]
-    return opening in BRACKETS and read.text[read.end(last) - 1] == BRACKETS[opening]
+    opening = read.text[read.starts[first - 1]]
+    return opening in BRACKETS and read.text[read.ends[last] - 1] == BRACKETS[opening]
 
 
 def _is_spelt_as_name(read: _Text, first: int, last: int, spellings: frozenset[str]) -> bool:
     """Whether an ordinary word is spelt as the graph spells a name, and not by its place alone."""
-    start, end = read.start(first), read.end(last - 1)
+    start, end = read.starts[first], read.ends[last - 1]
     if " ".join(read.text[start:end].replace("_", " ").split()) not in spellings:
         return False
-    opens = first == 0 or read.text[read.end(first - 1) - 1] in SENTENCE_ENDS
+    opens = first == 0 or read.text[read.ends[first - 1] - 1] in SENTENCE_ENDS
     shown = first + 1 if opens else first
     return any(
-        read.text[read.start(token) : read.end(token)] != read.words[token]
+        read.text[read.starts[token] : read.ends[token]] != read.words[token]
         for token in range(shown, last)
     )
