@@ -107,7 +107,7 @@ def test_the_step_gives_the_divergence_of_the_two_prompts(
         hidden = model.reader.last_hidden(part.sequences)
         states = hidden[part.points.rows, part.points.positions]
         logits: torch.Tensor = load.output_weights(model.lm)(states).float()
-        return (logits / temperature).log_softmax(-1)
+        return torch.log_softmax(logits / temperature, dim=-1)
 
     with torch.no_grad():
         if weights == "start":
