@@ -128,6 +128,16 @@ def write_questions(path: str | Path, questions: Iterable[Question]) -> int:
     return count
 
 
+def question_of(record: Mapping[str, Any]) -> Question:
+    """The question that `Question.to_dict` gave a JSON object for.
+
+    Raises:
+        KeyError: A field is missing.
+        ValueError: A field is of the wrong kind.
+    """
+    return _question({"id": "", **record})
+
+
 def _parse(line: str, file: Path, number: int) -> Question:
     try:
         record = json.loads(line)
