@@ -93,7 +93,7 @@ def test_scores_are_sums_over_the_continuation_alone(opening: str) -> None:
     for prompt, continuation, score in zip(prompts, after, found, strict=True):
         first = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         second = tokenizer(continuation, add_special_tokens=False)["input_ids"]
-        rows = torch.log_softmax(lm(torch.tensor([first + second])).logits[0], -1)
+        rows = torch.log_softmax(lm(torch.tensor([first + second])).logits[0].detach(), -1)
         expected = sum(float(rows[len(first) - 1 + i, t]) for i, t in enumerate(second))
         assert score == pytest.approx(expected, abs=1e-4)
     assert len(np.unique(found.round(4))) > 20
