@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from accord.cli.common import JsonFlag, emit
+from accord.cli.paths import paths
 
 if TYPE_CHECKING:
     from accord.graph.graph import KnowledgeGraph
@@ -135,3 +136,6 @@ def query(
 
     result = query_graph(graph, sparql)
     emit(result, as_json, lambda: as_lines(result))
+
+
+app.command()(paths)

@@ -15,13 +15,27 @@ import numpy.typing as npt
 
 from accord.errors import ConfigError, GraphError
 from accord.graph.graph import SPLITS, Int32, Int64, KnowledgeGraph
+from accord.graph.paths_follow import Followed, follow
 
 if TYPE_CHECKING:
     from accord.graph.paths_emit import Batch, Limits
 
+__all__ = [
+    "Followed",
+    "HopIds",
+    "Path",
+    "PathConfig",
+    "PathResult",
+    "PathResults",
+    "PathSearch",
+    "Step",
+    "follow",
+    "hops",
+]
+
 Repeat = Literal["none", "entity"]
 Engine = Literal["bidirectional", "astar", "bfs"]
-MOST_HOPS = 16
+MOST_HOPS = 8
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class PathConfig:
     """Which paths are wanted, and how much may be spent on a pair."""
 
     max_hops: int = 3
-    """Longest path, 1 to 16 steps."""
+    """Longest path, 1 to 8 steps."""
     max_paths: int | None = 10
     """How many at most, the shortest first; None for all."""
     repeat: Repeat = "none"

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -26,12 +26,8 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def inner(function: F) -> F:
     """Compiles a function for calls from compiled code only."""
-    return cast(
-        F,
-        numba.njit(nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(
-            function
-        ),
-    )
+    options = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return cast(F, cast(Any, numba.njit)(nogil=True, **options)(function))
 
 
 def entry(function: F) -> F:
@@ -115,7 +111,7 @@ def build_adjacency(
     return Adjacency(*forward, back[0], back[1], blocked.astype(np.uint8))
 
 
-def _stored(graph: KnowledgeGraph) -> tuple[npt.NDArray[np.generic], ...]:
+def _stored(graph: KnowledgeGraph) -> tuple[Any, ...]:
     """The graph's arrays as plain read-only ones: one type, so one compilation."""
     names = ("triples", "split", "out_offsets", "out_edges", "in_offsets", "in_edges")
     views = []
@@ -127,17 +123,18 @@ def _stored(graph: KnowledgeGraph) -> tuple[npt.NDArray[np.generic], ...]:
 
 
 def _side(
-    entities: int, given: tuple[npt.NDArray[np.generic], ...], forward: bool, inverse: bool
+    entities: int, given: tuple[Any, ...], forward: bool, inverse: bool
 ) -> tuple[Int64, Int32, Int32]:
     """One direction's steps: counted, then placed."""
     offsets = np.zeros(entities + 1, dtype=np.int64)
     nothing = np.empty(0, dtype=np.int32)
-    _place(*given, forward, inverse, offsets[1:], nothing, nothing)
+    given = (*given, forward, inverse)
+    _place(*(*given, offsets[1:], nothing, nothing))
     np.cumsum(offsets, out=offsets)
     neighbours = np.empty(int(offsets[-1]), dtype=np.int32)
     # Which triple it was matters only where a path goes, not where a target is reached from.
     codes = np.empty(len(neighbours) if forward else 0, dtype=np.int32)
-    _place(*given, forward, inverse, offsets[:-1].copy(), neighbours, codes)
+    _place(*(*given, offsets[:-1].copy(), neighbours, codes))
     return offsets, neighbours, codes
 
 

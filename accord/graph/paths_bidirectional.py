@@ -41,7 +41,7 @@ SIZE, VOLUME, ORDERED = range(3)
 class Scratch(NamedTuple):
     """Working memory of one thread; pages that are not touched cost nothing."""
 
-    reach: npt.NDArray[np.uint16]
+    reach: npt.NDArray[np.uint8]
     """(E,) bit k: a tail is reached in exactly k steps. All zero between pairs."""
     levels: Int32
     """(max_hops, E) the entities with bit k."""
@@ -54,7 +54,7 @@ class Scratch(NamedTuple):
 def scratch(entities: int, max_hops: int) -> Scratch:
     """Fresh working memory."""
     return Scratch(
-        np.zeros(entities, dtype=np.uint16),
+        np.zeros(entities, dtype=np.uint8),
         np.empty((max_hops, entities), dtype=np.int32),
         np.full((3, max_hops), -1, dtype=np.int64),
         np.zeros((5, max_hops + 1), dtype=np.int64),
