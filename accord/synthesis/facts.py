@@ -11,7 +11,7 @@ from accord.errors import GraphError
 from accord.graph.graph import KnowledgeGraph
 from accord.text.questions import Hop, HopPath
 from accord.text.render import entity_name, one_line
-from accord.text.wording import attribute_statement, phrase_of, triple_statement
+from accord.text.wording import attribute_statement, phrase_of, triple_statement, turned
 
 Key = tuple[str, str, str]
 REMEMBERED = 100_000
@@ -152,9 +152,7 @@ def sentences(graph: KnowledgeGraph, paths: Iterable[Sequence[Fact]]) -> list[st
 
 
 def _turned(graph: KnowledgeGraph, step: Step) -> Step:
-    count = graph.num_relations
-    number = step.number + count if step.number < count else step.number - count
-    return Step(step.target, number, step.subject)
+    return Step(step.target, turned(graph, step.number), step.subject)
 
 
 def _group(graph: KnowledgeGraph, first: Fact, facts: list[Fact]) -> dict[Key, Step]:

@@ -193,7 +193,11 @@ class _Maker:
     def task(self, question: Question) -> Task | str:
         """What to say about a question, or why nothing can be said."""
         try:
-            paths = [(path, self.checker.facts.path(path)) for path in question.paths if path]
+            paths = [
+                (path, self.checker.facts.path(path))
+                for path in dict.fromkeys(question.paths)
+                if path
+            ]
         except GraphError:
             return NOT_IN_GRAPH
         whole = [p for p in paths if self.checker.leads_to_answer(question, p[0])]

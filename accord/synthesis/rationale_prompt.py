@@ -64,5 +64,5 @@ def cleaned(reply: str) -> str:
 
 
 def _facts(question: str, statements: tuple[str, ...]) -> str:
-    lines = "".join(f"\n- {statement}" for statement in statements)
-    return f"Question: {one_line(question)}\nFacts:{lines}"
+    # On one line: a small model that copies a list stops where its first line ends.
+    return f"Question: {one_line(question)}\nFacts: {' '.join(statements)}"

@@ -120,17 +120,23 @@ class _Reader:
         forms = self.word_first.get(self.stems[place], ())
         if self._may_name(place):
             forms = [*self.slot_first, *forms]
+        for (end, wrong), said in self._arcs(forms, place).items():
+            faults = ((place, end),) if wrong else ()
+            yield (
+                end,
+                Reading(
+                    here.cost + WRONG * wrong, here.said | said, here.skipped, here.wrong + faults
+                ),
+            )
+
+    def _arcs(self, forms: Iterable[Form], place: int) -> dict[tuple[int, bool], frozenset[Key]]:
+        """What is said from a place to an end; words that two relations share say both."""
+        arcs: dict[tuple[int, bool], frozenset[Key]] = {}
         for form in forms:
             for end, slots in self._match(form.elements, place, {}):
                 said, wrong = self._claims(form, slots)
-                faults = ((place, end),) if wrong else ()
-                yield (
-                    end,
-                    Reading(
-                        here.cost + WRONG * wrong, here.said | said, here.skipped,
-                        here.wrong + faults,
-                    ),
-                )  # fmt: skip
+                arcs[end, wrong] = arcs.get((end, wrong), frozenset()) | said
+        return arcs
 
     def _may_name(self, place: int) -> bool:
         return bool(self.named[place]) or self.words[place] in PRONOUNS
