@@ -107,6 +107,11 @@ def name_key(text: str) -> str:
     return " ".join(folded[start:end] for start, end in token_spans(folded))
 
 
+def spaced(text: str) -> str:
+    """A text with one space for each run of spaces and underscores, else as it is spelt."""
+    return " ".join(text.replace("_", " ").split())
+
+
 def _units(text: str) -> Sequence[str]:
     """The text cut where no character can compose with the one before."""
     joining = "".join(sorted(c for c in set(text) if c > "\x7f" and _joins(c)))

@@ -17,10 +17,11 @@ import numpy as np
 
 from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
-from accord.text.folding import HANGUL, fold, name_key, token_spans
+from accord.text.folding import HANGUL, fold, name_key, spaced, token_spans
 from accord.text.function_words import FUNCTION_WORDS
 from accord.text.name_table import build_name_table
 from accord.text.near_names import MOST_WORDS, NearNames
+from accord.text.render import entity_name
 
 BRACKETS = {"[": "]", "“": "”", "«": "»", '"': '"', "「": "」", "『": "』", "《": "》"}
 SENTENCE_ENDS = frozenset(".!?:;。！？…\"'([{-*#")
@@ -37,6 +38,8 @@ class MentionConfig:
     """A name made only of these counts only where it is marked or spelt as a name."""
     alias_weight: float = 0.3
     """Weight of an entity that has the name as an alias, beside 1 for one called so."""
+    spelling_weight: float = 10.0
+    """Weight of an entity spelt exactly as the mention, capitals too, beside 1 for the others."""
     degree_power: float = 0.5
     """An entity's weight grows with (1 + triples in train) to this power; 0 is off."""
     max_candidates: int | None = None
@@ -51,6 +54,8 @@ class MentionConfig:
             raise ConfigError(f"min_length is {self.min_length}", "use 1 or more")
         if not 0 < self.alias_weight <= 1:
             raise ConfigError(f"alias_weight is {self.alias_weight}", "use more than 0, up to 1")
+        if self.spelling_weight < 1:
+            raise ConfigError(f"spelling_weight is {self.spelling_weight}", "use 1 or more")
         if not 0 <= self.degree_power <= 4:
             raise ConfigError(f"degree_power is {self.degree_power}", "use 0 to 4")
         for name in ("max_candidates", "max_owners"):
@@ -137,6 +142,7 @@ class MentionIndex:
 
     def __init__(self, graph: KnowledgeGraph, config: MentionConfig | None = None) -> None:
         self.config = config or MentionConfig()
+        self.graph = graph
         self.table = build_name_table(graph, self.config)
         self._longest = int(self.table.words.max(initial=0))
         self._candidates = lru_cache(maxsize=1 << 16)(self._read_candidates)
@@ -296,10 +302,30 @@ class MentionIndex:
 
     def _mention(self, read: _Text, hit: _Hit) -> Mention:
         start, end = read.starts[hit.first], read.ends[hit.last - 1]
+        text = read.text[start:end]
         candidates = self._candidates(hit.key)
+        # Small letters tell nothing unless the writer marked them: whole texts are written so.
+        if len(candidates) > 1 and (hit.marked or text != text.lower()):
+            candidates = self._by_spelling(candidates, text)
         if hit.mass < 1:
             candidates = tuple(replace(c, score=c.score * hit.mass) for c in candidates)
-        return Mention(start, end, read.text[start:end], candidates, hit.marked)
+        return Mention(start, end, text, candidates, hit.marked)
+
+    def _by_spelling(self, candidates: tuple[Candidate, ...], text: str) -> tuple[Candidate, ...]:
+        """The candidates with those first that are spelt exactly so; their sum stays."""
+        spelt = spaced(text)
+        weights = [
+            c.score * (self.config.spelling_weight if self._is_called(c.entity, spelt) else 1.0)
+            for c in candidates
+        ]
+        share = sum(c.score for c in candidates) / sum(weights)
+        pairs = zip(candidates, weights, strict=True)
+        weighed = (replace(c, score=weight * share) for c, weight in pairs)
+        return tuple(sorted(weighed, key=lambda c: (-c.score, c.entity)))
+
+    def _is_called(self, entity: int, spelt: str) -> bool:
+        names = (entity_name(self.graph, entity), *self.graph.aliases_of(entity))
+        return any(spaced(name) == spelt for name in names)
 
     def _read_candidates(self, key: int) -> tuple[Candidate, ...]:
         """All that a name may stand for, best first."""
@@ -346,7 +372,7 @@ def _is_marked(read: _Text, first: int, last: int, alone: bool) -> bool:
 def _is_spelt_as_name(read: _Text, first: int, last: int, spellings: frozenset[str]) -> bool:
     """Whether an ordinary word is spelt as the graph spells a name, and not by its place alone."""
     start, end = read.starts[first], read.ends[last - 1]
-    if " ".join(read.text[start:end].replace("_", " ").split()) not in spellings:
+    if spaced(read.text[start:end]) not in spellings:
         return False
     opens = first == 0 or read.text[read.ends[first - 1] - 1] in SENTENCE_ENDS
     shown = first + 1 if opens else first

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from accord.graph.graph import KnowledgeGraph
 from accord.progress import track
-from accord.text.folding import name_key
+from accord.text.folding import name_key, spaced
 from accord.text.render import entity_name
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ def _add(
     pairs.entities.append(entity)
     pairs.alias.append(alias)
     if _is_doubtful(key, min_length, stop):
-        spelt = " ".join(name.replace("_", " ").split())
-        pairs.spellings.setdefault(number, set()).add(spelt)
+        pairs.spellings.setdefault(number, set()).add(spaced(name))
 
 
 def _number(pairs: _Pairs, key: str) -> int:

@@ -159,9 +159,18 @@ def test_ambiguous_names_keep_all_and_a_name_comes_before_an_alias() -> None:
     assert sum(c.score for c in found.candidates) == pytest.approx(1)
     first, second, third = (c.score for c in found.candidates)
     assert [first / second, third / second] == pytest.approx([2, 0.3])
-    (limited,) = MentionIndex(graph, MentionConfig(max_candidates=1)).find("paris")
+    (limited,) = MentionIndex(graph, MentionConfig(max_candidates=1)).find("PARIS")
     assert limited.candidates == found.candidates[:1]
     assert MentionIndex(graph, MentionConfig(max_owners=2)).find("paris") == []
+
+
+def test_the_exact_spelling_weighs_more_where_it_tells() -> None:
+    index = named("Love", "love")
+    assert [m.candidates[0].entity for m in index.find("Love or [love]")] == [0, 1]
+    (plain,) = index.find("in love now")
+    assert [c.score for c in plain.candidates] == [0.5, 0.5]
+    (capital,) = index.find("in Love now")
+    assert [c.score for c in capital.candidates] == pytest.approx([10 / 11, 1 / 11])
 
 
 def test_equal_candidates_stand_in_the_graphs_order() -> None:
@@ -184,7 +193,8 @@ def test_near_names_on_request() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"min_length": 0}, {"alias_weight": 0.0}, {"degree_power": -1.0}, {"max_candidates": 0},
+    [{"min_length": 0}, {"alias_weight": 0.0}, {"spelling_weight": 0.5}, {"degree_power": -1.0},
+     {"max_candidates": 0},
      {"max_owners": 0}, {"fuzzy": 0.2}],
 )  # fmt: skip
 def test_settings_out_of_range(wrong: dict[str, Any]) -> None:
