@@ -18,9 +18,7 @@ from accord.model.load import resolve
 from accord.model.saving import (
     load_model,
     model_folder,
-    read_header,
     save_pretrained,
-    unfinished,
 )
 from accord.objectives.rationale import Rationale
 from accord.progress import say
@@ -32,12 +30,12 @@ from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
 from accord.train.setup import attach_cache, build_objectives, start_projection
 from accord.train.start import (
-    continued,
     keep_start,
     lineage,
     measure_teacher,
     put_parameters,
     put_start,
+    settings_of,
     start_folder,
 )
 
@@ -102,7 +100,7 @@ def train_run(
     run = RunFolder(out)
     going_on = resume and (run.path / "config.toml").is_file()
     start = model_folder(model) if model and not going_on else None
-    settings = _settings(run, recipe, model, list(overrides), going_on, start)
+    settings = _settings(run, recipe, model, list(overrides), going_on)
     questions = _questions(run, settings, qa, going_on)
     opened = load_graph(str(graph))
     accelerator = Accelerator(
@@ -147,7 +145,6 @@ def _settings(
     model: str | None,
     overrides: list[str],
     going_on: bool,
-    start: Path | None,
 ) -> Recipe:
     if going_on:
         if overrides or model:
@@ -155,12 +152,7 @@ def _settings(
                 "--resume goes on with the run's own settings", "leave --set and --model out"
             )
         return load_config(Recipe, run.path / "config.toml")
-    if start is not None:
-        return continued(recipe, overrides, read_header(start), str(model))
-    if model and (Path(model) / "config.toml").is_file():
-        raise unfinished(model)
-    chosen = [*overrides, *([f"model.name={model}"] if model else [])]
-    return load_config(Recipe, recipe, chosen)
+    return settings_of(recipe, model, overrides)
 
 
 def _questions(

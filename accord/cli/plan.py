@@ -16,12 +16,17 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the run will be; default: here.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Base model.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Base model, or a finished run.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value over the recipe; repeatable.")
     ] = None,
     text: Annotated[
         list[Path] | None, typer.Option("--text", help="Plain text to stay fluent in; repeatable.")
+    ] = None,
+    qa: Annotated[
+        Path | None, typer.Option("--qa", help="JSONL of questions with answers and rationales.")
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, ...")] = None,
     as_json: JsonFlag = False,
@@ -30,14 +35,14 @@ def plan(
 
     Takes the options of `accord train`; nothing is written.
     """
-    from accord.config import load_config
     from accord.graph.load import load_graph
+    from accord.text.questions import read_questions
     from accord.train.plan import plan_run
-    from accord.train.recipe import Recipe
+    from accord.train.start import settings_of
 
-    chosen = [*(settings or []), *([f"model.name={model}"] if model else [])]
-    resolved = load_config(Recipe, recipe, chosen)
-    found = plan_run(resolved, load_graph(graph), text or [], device, out)
+    resolved = settings_of(recipe, model, settings or [])
+    asked = list(read_questions(qa)) if qa else []
+    found = plan_run(resolved, load_graph(graph), text or [], device, out, asked)
     emit({"recipe": recipe, **found}, as_json, lambda: _text(found))
 
 

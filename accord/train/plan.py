@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,16 @@ from accord.model.reading import Key
 from accord.model.saving import trainable
 from accord.objectives.base import Objective
 from accord.progress import say, track
-from accord.text.examples import Sequence, length
+from accord.text import examples
+from accord.text.examples import length
+from accord.text.qa_prompts import question_prompt
+from accord.text.questions import Question
 from accord.text.render import entity_text
 from accord.train.cache import build_cache, plan_pieces
 from accord.train.checkpoint import KEEP
 from accord.train.environment import disk_free_bytes, memory_bytes
 from accord.train.loop import peak_memory
+from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
 from accord.train.setup import Weighted, build_objectives, own_continuations
 from accord.train.step import Step
@@ -37,6 +41,8 @@ SAMPLE_TOKENS = 6144
 """Tokens that the frozen layers read to be timed."""
 SHORTER = 8
 """The base model's own texts are timed at this fraction of their length."""
+ANSWERED, ANSWER_TOKENS = 32, 16
+"""Questions that are answered to be timed, and the tokens of each."""
 GIGABYTE = 1e9
 
 
@@ -74,6 +80,7 @@ def probe(
     graph: KnowledgeGraph,
     texts: Iterable[Path] = (),
     device: str | None = None,
+    questions: Sequence[Question] = (),
 ) -> Probe:
     """Runs a few steps of a run and measures them; nothing is kept.
 
@@ -82,6 +89,7 @@ def probe(
         graph: The run's graph.
         texts: Files for the language objective, as for the run.
         device: "cpu", "cuda", ...; None picks one.
+        questions: Of `--qa`, for the rationale objective.
 
     Returns:
         Times and sizes of the whole run.
@@ -94,9 +102,8 @@ def probe(
     written = 0.0 if files or not recipe.language.weight else _writing_seconds(model, recipe)
     with tempfile.TemporaryDirectory(prefix="accord-plan-") as name:
         folder = Path(name)
-        objectives = build_objectives(
-            recipe, model, graph, files or [_stand_in(recipe, graph, folder)]
-        )
+        given = files or [_stand_in(recipe, graph, folder)]
+        objectives = build_objectives(recipe, model, graph, given, None, questions)
         for objective, _ in objectives:
             objective.parameters.to(model.device)
         pieces = _pieces(recipe, model, graph, objectives)
@@ -105,7 +112,10 @@ def probe(
         if pieces:
             _attach(recipe, model, objectives, folder)
         seconds, step_tokens = _step_seconds(recipe, model, objectives)
-        validated = _validation_seconds(recipe, model, graph)
+        if recipe.rationale.weight:
+            validated = _answering_seconds(recipe, model, questions)
+        else:
+            validated = _validation_seconds(recipe, model, graph)
     kept = sum(p.numel() for p in trainable(model).values()) * 4
     size = _cache_bytes(recipe, model, tokens)
     return Probe(
@@ -130,10 +140,11 @@ def _pieces(
     if not (recipe.model.freeze_layers and recipe.loop.cache_gb):
         return []
     asked = (s for objective, _ in objectives for s in objective.sequences())
-    return plan_pieces(model.reader, (*asked, *_valid_queries(model, graph)))
+    ranked = [] if recipe.rationale.weight else _valid_queries(model, graph)
+    return plan_pieces(model.reader, (*asked, *ranked))
 
 
-def _valid_queries(model: KnowledgeModel, graph: KnowledgeGraph) -> list[Sequence]:
+def _valid_queries(model: KnowledgeModel, graph: KnowledgeGraph) -> list[examples.Sequence]:
     valid = graph.triples_of("valid").astype(np.int64)
     both = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
     texts = model.texts(graph)
@@ -176,7 +187,7 @@ def _attach(recipe: Recipe, model: KnowledgeModel, objectives: Weighted, folder:
     model.reader.store = build_cache(model.reader, pieces, folder, recipe.loop.cache_gb, "plan")
 
 
-def _asked(objectives: Weighted, step: int) -> Iterable[Sequence]:
+def _asked(objectives: Weighted, step: int) -> Iterable[examples.Sequence]:
     for objective, _ in objectives:
         for request in objective.requests(objective.batch(step)).values():
             yield from request.sequences
@@ -238,10 +249,25 @@ def _validation_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeG
     return spent * total / sum(map(length, sample)) * times
 
 
+def _answering_seconds(
+    recipe: Recipe, model: KnowledgeModel, questions: Sequence[Question]
+) -> float:
+    """Seconds of all validations by questions, from a few of them answered."""
+    valid = [question_prompt(q.question) for q in questions_of(questions, "valid")]
+    if not recipe.loop.validate_every or not valid:
+        return 0.0
+    sample = valid[:ANSWERED]
+    start = time.monotonic()
+    model.generate(sample, ANSWER_TOKENS)
+    count = min(recipe.loop.validate_queries, len(valid))
+    times = recipe.loop.steps // recipe.loop.validate_every
+    return (time.monotonic() - start) * count / len(sample) * times
+
+
 class _Kept:
     """A store of a few texts in memory, so that a probe reads as a run with its cache does."""
 
-    def __init__(self, model: KnowledgeModel, sequences: list[Sequence]) -> None:
+    def __init__(self, model: KnowledgeModel, sequences: list[examples.Sequence]) -> None:
         pieces = plan_pieces(model.reader, sequences)
         self.rows = model.reader.read_pieces(pieces).float().cpu()
         lengths = np.array([len(key[1]) for key in pieces], dtype=np.int64)
@@ -275,6 +301,7 @@ def plan_run(
     texts: Iterable[Path] = (),
     device: str | None = None,
     folder: Path | None = None,
+    questions: Sequence[Question] = (),
 ) -> dict[str, Any]:
     """Memory, disk and time of a run, and whether they are there.
 
@@ -284,6 +311,7 @@ def plan_run(
         texts: Files for the language objective.
         device: "cpu", "cuda", ...; None picks one.
         folder: Where the run will be written; None is the working folder.
+        questions: Of `--qa`, for the rationale objective.
 
     Returns:
         {"seconds", "train_seconds", "cache_seconds", "text_seconds", "validation_seconds", "steps",
@@ -291,7 +319,7 @@ def plan_run(
         "memory_here_gb", "disk_here_gb", "fits", "problems"}; GB are 10^9 bytes.
     """
     say("measuring a few steps")
-    found = probe(recipe, graph, texts, device)
+    found = probe(recipe, graph, texts, device, questions)
     disk = found.cache_bytes + found.checkpoint_bytes
     memory, free = memory_bytes(), disk_free_bytes((folder or Path.cwd()).resolve())
     result = {

@@ -22,9 +22,11 @@ from accord.model.saving import (
     WEIGHTS,
     check_base,
     disk_errors,
+    model_folder,
     put_weights,
     read_header,
     read_weights,
+    unfinished,
 )
 from accord.objectives.base import Objective
 from accord.objectives.rationale import Part, Rationale, teacher_right
@@ -42,6 +44,29 @@ FREE = ("dropout", "embedding_dropout", "dtype")
 """Settings of training, which a recipe may choose anew."""
 TEACHER_ITEMS = 200
 MERGE = "make a plain model of it first: accord model merge RUN --out DIR, then --model DIR"
+
+
+def settings_of(recipe: str | Path, model: str | None, overrides: Iterable[str]) -> Recipe:
+    """The settings of a new run.
+
+    Args:
+        recipe: A recipe's name or TOML file.
+        model: Base model or finished run; None takes the recipe's base model.
+        overrides: `key=value` settings over the recipe.
+
+    Raises:
+        ConfigError: A setting that does not exist or fit.
+        ModelError: A run that is not finished.
+    """
+    given = list(overrides)
+    if model is None:
+        return load_config(Recipe, recipe, given)
+    folder = model_folder(model)
+    if folder is not None:
+        return continued(recipe, given, read_header(folder), model)
+    if (Path(model) / "config.toml").is_file():
+        raise unfinished(model)
+    return load_config(Recipe, recipe, [*given, f"model.name={model}"])
 
 
 def continued(

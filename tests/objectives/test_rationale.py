@@ -185,7 +185,8 @@ def test_each_text_is_read_once_and_the_start_teacher_once_in_a_run() -> None:
 
     def counted(sequences: list[Sequence], *places: Any) -> torch.Tensor:
         read.extend(sequences)
-        return real(sequences, *places)
+        states: torch.Tensor = real(sequences, *places)
+        return states
 
     model.reader.states_at = counted
     first = step(0)

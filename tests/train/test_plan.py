@@ -14,6 +14,8 @@ from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
 from accord.train.plan import Probe, plan_run, probe, shortages
 from accord.train.recipe import Recipe
+from accord.train.start import settings_of
+from tests.train.tiny import ALL_PARTS, QUESTIONS, tiny_project, tiny_recipe
 
 SETTINGS = [
     "freeze_layers=2",
@@ -106,3 +108,27 @@ def test_shortages_say_what_to_change() -> None:
     assert memory.startswith("12.0 GB of memory are needed, 8.0 are here: lower")
     assert disk.startswith("9.0 GB of disk are needed, 4.0 are free: choose")
     assert shortages(needed, None, 64 * gb) == []
+
+
+def test_plan_of_a_run_over_questions(tmp_path: Path, tiny_graph: KnowledgeGraph) -> None:
+    off = {"weight": 0.0}
+    recipe = tiny_recipe(
+        model={"freeze_layers": 2},
+        contrastive=off,
+        completion=off,
+        language=off,
+        rationale=ALL_PARTS,
+        loop={"steps": 3, "validate_every": 3},
+    )
+    settings = tiny_project(tmp_path, recipe)
+    from accord.api import train_run
+
+    named = load_config(Recipe, settings["recipe"])
+    planned = probe(named, tiny_graph, (), "cpu", QUESTIONS)
+    assert planned.validation_seconds > 0
+    train_run(**settings, out=tmp_path / "run")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert planned.cache_tokens == result["cache_tokens"] > 0
+    again = settings_of(settings["recipe"], str(tmp_path / "run"), ["loop.steps=9"])
+    assert again.model == named.model
+    assert again.loop.steps == 9
