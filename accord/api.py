@@ -38,6 +38,7 @@ from accord.train.start import (
     settings_of,
     start_folder,
 )
+from accord.train.warm import warm_maps
 
 QUESTIONS = "questions.jsonl.gz"
 __all__ = ["RunResult", "load_graph", "load_model", "train_run"]
@@ -131,7 +132,9 @@ def train_run(
         put_parameters(objectives, start)
     else:
         start_projection(settings, trained, opened)
+    warm = warm_maps(settings, trained, objectives, run, accelerator, resume)
     loop = Loop(trained, objectives, settings.loop, run, settings.seed, validate, accelerator)
+    loop.progress.seconds = warm.seconds
     _measure_teacher(loop, run if accelerator.is_main_process else None)
     progress = loop.fit(resume)
     if accelerator.is_main_process:
@@ -214,7 +217,8 @@ def _cache(
     texts = model.texts(graph)
     valid = graph.triples_of("valid").astype(np.int64)
     queries = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
-    also = [texts.query(h, r) for h, r in np.unique(queries, axis=0).tolist()]
+    readings = texts.query_readings(np.unique(queries, axis=0), settings.model.query)
+    also = [sequence for sequences in readings.values() for sequence in sequences]
     with accelerator.main_process_first():
         return attach_cache(settings, model, objectives, run.path / "cache", also)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from accord.errors import ConfigError
+from accord.text.examples import QueryForm
 
 DEFAULT_MODEL = "smollm2-135m-q4"
 Adapter = Literal["lora", "full", "none"]
@@ -31,6 +32,9 @@ class ModelConfig:
     """Layers from the bottom that stay as they are; their output can be cached."""
     reading: Literal["full", "segments"] = "full"
     """segments: frozen layers read each entity, phrase and name alone, so each is read once."""
+    query: QueryForm = "text"
+    """How a query is embedded: text reads ``[ HEAD, RELATION ]`` as KaLM does; product multiplies
+    the embeddings of head and relation, each read alone; both adds the two."""
     projection: int = 0
     """Dimension of a trained linear map a view after pooling; 0 is none, as in KaLM."""
     embedding_dropout: float = 0.0
@@ -51,6 +55,11 @@ class ModelConfig:
         if min(self.freeze_layers, self.projection, self.projection_start) < 0:
             raise ConfigError(
                 "model.freeze_layers, projection and projection_start cannot be negative"
+            )
+        if self.query != "text" and not self.projection:
+            raise ConfigError(
+                f"model.query={self.query} multiplies mapped embeddings",
+                "set model.projection, such as 128, or model.query=text",
             )
         if self.reading == "segments" and self.freeze_layers == 0:
             raise ConfigError(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Literal
+from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-View = Literal["query", "tail"]
+from accord.text.examples import QueryForm, View
+
+VIEWS: dict[QueryForm, tuple[View, ...]] = {
+    "text": ("query", "tail"),
+    "product": ("head", "relation", "tail"),
+    "both": ("query", "head", "relation", "tail"),
+}
+"""The maps that each form of query needs."""
 
 
 class Projection(nn.Module):
@@ -21,22 +28,39 @@ class Projection(nn.Module):
     Args:
         hidden: Width of the hidden states.
         width: Width of the embedding; 0 leaves the hidden state as it is.
+        form: How queries are embedded, which says what views there are.
     """
 
-    def __init__(self, hidden: int, width: int) -> None:
+    def __init__(self, hidden: int, width: int, form: QueryForm = "text") -> None:
         super().__init__()
         self.width = width or hidden
         self.maps = nn.ModuleDict()
-        first = nn.Linear(hidden, width) if width else None
-        if first is not None:
-            nn.init.orthogonal_(first.weight)
-            nn.init.zeros_(first.bias)
-            self.maps["query"] = first
-            self.maps["tail"] = copy.deepcopy(first)
+        for view in VIEWS[form] if width else ():
+            self.maps[view] = nn.Linear(hidden, width)
+            nn.init.orthogonal_(self.maps[view].weight)  # type: ignore[arg-type]
+            nn.init.zeros_(self.maps[view].bias)  # type: ignore[arg-type]
+        if form == "text" and width:
+            self.maps["tail"].load_state_dict(self.maps["query"].state_dict())
 
     def forward(self, hidden: torch.Tensor, view: View) -> torch.Tensor:
         """(N, D) -> (N, P)."""
         return self.maps[view](hidden) if self.maps else hidden
+
+    @torch.no_grad()
+    def centre(self, view: View, states: torch.Tensor) -> None:
+        """Starts a view's map where some states have mean 0 and mean length of 1 a dimension.
+
+        Hidden states share one large direction; a product of embeddings would hold little else.
+
+        Args:
+            view: Whose map.
+            states: (n, D) hidden states of that view.
+        """
+        states = states.to(self.maps[view].weight)  # type: ignore[arg-type]
+        mean = states.mean(0)
+        spread = (states - mean).norm(dim=-1).mean() / states.shape[1] ** 0.5
+        self.maps[view].weight.div_(spread.clamp_min(1e-6))  # type: ignore[operator, union-attr]
+        self.maps[view].bias.copy_(-self.maps[view].weight @ mean)  # type: ignore[operator]
 
     @torch.no_grad()
     def start_from(self, queries: torch.Tensor, tails: torch.Tensor) -> None:
@@ -49,6 +73,25 @@ class Projection(nn.Module):
         for view, (weight, bias) in canonical_maps(queries, tails, self.width).items():
             self.maps[view].weight.copy_(weight)  # type: ignore[operator]
             self.maps[view].bias.copy_(bias)  # type: ignore[operator]
+
+
+def compose(parts: Mapping[View, torch.Tensor]) -> torch.Tensor:
+    """The embedding of queries from those of what was read for them.
+
+    Source: the elementwise product of DistMult (Yang et al. 2015, arXiv 1412.6575), with vectors
+    read from text in place of free ones; heads, relations and tails have maps of their own, so
+    relations need not be symmetric.
+
+    Args:
+        parts: By view, (N, P) unit vectors: "query", or "head" and "relation", or all three.
+
+    Returns:
+        (N, P) unit vectors.
+    """
+    found = [parts["query"]] if "query" in parts else []
+    if "head" in parts:
+        found.append(functional.normalize(parts["head"] * parts["relation"], dim=-1))
+    return found[0] if len(found) == 1 else functional.normalize(found[0] + found[1], dim=-1)
 
 
 QUERY_RIDGE, TAIL_RIDGE = 1e-5, 1e-4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,23 @@ from accord.errors import ModelError
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
 from accord.model.config import ModelConfig
-from accord.model.heads import Projection, View
+from accord.model.heads import Projection, compose
 from accord.model.reading import Reader
 from accord.model.writing import Writer
 from accord.progress import track
 from accord.text import render
 from accord.text.collate import GraphTexts, chunks_by_length, tokens
-from accord.text.examples import Sequence, length
+from accord.text.examples import Sequence, View, length
 from accord.text.render import TextConfig
 
 EMBED_TOKENS = 4096
 LOGIT_ROWS = 256
-VIEW_NAMES: dict[View, str] = {"query": "queries", "tail": "entities"}
+VIEW_NAMES: dict[View, str] = {
+    "query": "queries",
+    "head": "heads",
+    "relation": "relations",
+    "tail": "entities",
+}
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
@@ -57,7 +62,7 @@ class KnowledgeModel(nn.Module):
         self.text = text
         self.device = device
         width = load.hidden_width(lm)
-        self.projection = Projection(width, config.projection).to(device)
+        self.projection = Projection(width, config.projection, config.query).to(device)
         self.reader = Reader(
             lm,
             config.freeze_layers,
@@ -169,7 +174,7 @@ class KnowledgeModel(nn.Module):
 
         Args:
             sequences: N sequences.
-            view: "query" or "tail": which texts they are, and so which map is used.
+            view: Which texts they are, and so which map is used.
 
         Returns:
             (N, P) float32 unit vectors.
@@ -229,7 +234,11 @@ class KnowledgeModel(nn.Module):
         """
         texts = self.texts(graph)
         texts.prepare(np.unique(queries[:, 0]).tolist())
-        return self.embed([texts.query(e, r) for e, r in queries.tolist()], "query")
+        return self._compose(texts.query_readings(queries, self.config.query))
+
+    def _compose(self, readings: Mapping[View, list[Sequence]]) -> Float32:
+        parts = {view: torch.from_numpy(self.embed(s, view)) for view, s in readings.items()}
+        return compose(parts).numpy()
 
     def embed_query_texts(
         self, graph: KnowledgeGraph, heads: list[str], relations: list[int]
@@ -245,8 +254,14 @@ class KnowledgeModel(nn.Module):
             (N, P) float32 unit vectors.
         """
         texts = self.texts(graph)
-        pairs = zip(heads, relations, strict=True)
-        return self.embed([texts.query_of_text(head, r) for head, r in pairs], "query")
+        readings: dict[View, list[Sequence]] = {}
+        if self.config.query != "product":
+            pairs = zip(heads, relations, strict=True)
+            readings["query"] = [texts.query_of_text(head, r) for head, r in pairs]
+        if self.config.query != "text":
+            readings["head"] = [texts.tail_of_text(head) for head in heads]
+            readings["relation"] = [texts.relation_alone(r) for r in relations]
+        return self._compose(readings)
 
     @torch.no_grad()
     def complete_names(

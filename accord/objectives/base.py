@@ -11,8 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from accord.model.heads import View
-from accord.text.examples import Sequence, length
+from accord.text.examples import Sequence, View, length
 
 Int64 = npt.NDArray[np.int64]
 

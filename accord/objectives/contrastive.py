@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from accord.errors import ConfigError
+from accord.model.heads import compose
 from accord.objectives.base import Encode, Loss, Outputs, Requests
 from accord.objectives.triples import TripleSource
 from accord.text.collate import GraphTexts
-from accord.text.examples import Sequence
+from accord.text.examples import QueryForm, Sequence, View
 
 MASKED = -1e9
 Int64 = npt.NDArray[np.int64]
@@ -56,8 +57,8 @@ class ContrastiveConfig:
 class ContrastiveBatch:
     """One step's queries and candidates, each distinct one once."""
 
-    queries: list[Sequence]
-    """Q view-1 texts."""
+    readings: dict[View, list[Sequence]]
+    """What is read for the queries: for each view Q texts."""
     tails: list[Sequence]
     """C view-2 texts."""
     row: Int64
@@ -83,11 +84,19 @@ class Contrastive:
         source: Where triples come from.
         texts: Their token sequences.
         config: Settings.
+        form: How queries are embedded.
     """
 
     name = "contrastive"
 
-    def __init__(self, source: TripleSource, texts: GraphTexts, config: ContrastiveConfig) -> None:
+    def __init__(
+        self,
+        source: TripleSource,
+        texts: GraphTexts,
+        config: ContrastiveConfig,
+        form: QueryForm = "text",
+    ) -> None:
+        self.form = form
         self.source = source
         self.texts = texts
         self.config = config
@@ -108,7 +117,7 @@ class Contrastive:
         if self.config.positives == "known":
             row, column = np.nonzero(known)
         return ContrastiveBatch(
-            queries=[self.texts.query(h, r) for h, r in pairs.tolist()],
+            readings=self.texts.query_readings(pairs, self.form),
             tails=[self.texts.tail(e) for e in entities.tolist()],
             row=row,
             column=column,
@@ -129,11 +138,13 @@ class Contrastive:
 
     def requests(self, batch: ContrastiveBatch) -> Requests:
         """Both views."""
-        return {"queries": Encode(batch.queries, "query"), "tails": Encode(batch.tails, "tail")}
+        queries = {view: Encode(texts, view) for view, texts in batch.readings.items()}
+        return {**queries, "tail": Encode(batch.tails, "tail")}
 
     def loss(self, outputs: Outputs, batch: ContrastiveBatch) -> Loss:
         """Mean of the row loss (query -> tail) and the column loss (tail -> query)."""
-        queries, tails = outputs["queries"], outputs["tails"]
+        queries = compose({view: outputs[view] for view in batch.readings})
+        tails = outputs["tail"]
         temperature = self.parameters["log_temperature"].exp().to(queries.device)
         scores = queries @ tails.T  # (Q, C)
         known = torch.from_numpy(batch.known).to(scores.device)
@@ -166,7 +177,7 @@ class Contrastive:
         """Puts the step's candidates into the queue."""
         if not self.config.queue:
             return
-        vectors = outputs["tails"].detach().cpu()
+        vectors = outputs["tail"].detach().cpu()
         entities = torch.from_numpy(batch.entities)
         if len(self.queue_entities):
             vectors = torch.cat([vectors, self.queue_vectors])
@@ -176,8 +187,10 @@ class Contrastive:
 
     def sequences(self) -> Iterable[Sequence]:
         """All queries and tails that train can ask for."""
-        for key in self.source.queries.tolist():
-            yield self.texts.query(key // self.source.width, key % self.source.width)
+        keys, width = self.source.queries, self.source.width
+        pairs = np.stack([keys // width, keys % width], axis=1)
+        for sequences in self.texts.query_readings(pairs, self.form).values():
+            yield from sequences
         for entity in range(self.source.graph.num_entities):
             yield self.texts.tail(entity)
 

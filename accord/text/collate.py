@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from accord.graph.graph import KnowledgeGraph
 from accord.text import render
-from accord.text.examples import Segment, Sequence
+from accord.text.examples import QueryForm, Segment, Sequence, View
 
 TOKENIZE_BLOCK = 4096
 SIMILAR = 0.8
@@ -92,6 +92,36 @@ class GraphTexts:
         """View 1 of a query whose head is given as text, for entities not in the graph."""
         head = self._cut([" " + render.one_line(text)])[0]
         return (self._marks[render.QUERY_OPEN], head, self.relation(relation))
+
+    def tail_of_text(self, text: str) -> Sequence:
+        """View 2 of an entity given as text, for entities not in the graph."""
+        entity = self._cut([" " + render.one_line(text)])[0]
+        return (self._marks[render.TAIL_OPEN], entity, self._marks[render.TAIL_CLOSE])
+
+    def relation_alone(self, number: int) -> Sequence:
+        """A relation's phrase read without a head: ``[ , RELATION ]``."""
+        return (self._marks[render.QUERY_OPEN], self.relation(number))
+
+    def query_readings(
+        self, queries: npt.NDArray[np.int64], form: QueryForm
+    ) -> dict[View, list[Sequence]]:
+        """What is read for queries.
+
+        Args:
+            queries: (N, 2) entity idx and relation number.
+            form: How a query's embedding comes about.
+
+        Returns:
+            For each view that the form needs, N sequences.
+        """
+        found: dict[View, list[Sequence]] = {}
+        pairs = queries.tolist()
+        if form != "product":
+            found["query"] = [self.query(head, relation) for head, relation in pairs]
+        if form != "text":
+            found["head"] = [self.tail(head) for head, _ in pairs]
+            found["relation"] = [self.relation_alone(relation) for _, relation in pairs]
+        return found
 
     def tail(self, entity: int) -> Sequence:
         """View 2 of an entity."""

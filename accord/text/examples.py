@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,12 @@ Segment = tuple[int, ...]
 """Token ids of a piece of text that frozen layers may read alone."""
 Sequence = tuple[Segment, ...]
 """A text as segments; the first one holds the opening token."""
+
+
+View = Literal["query", "head", "relation", "tail"]
+"""What an embedding stands for: a whole query, its head or relation alone, or an answer."""
+QueryForm = Literal["text", "product", "both"]
+"""Whether a query's embedding is read from its text, composed of two, or their sum."""
 
 
 def length(sequence: Sequence) -> int:

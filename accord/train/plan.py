@@ -148,7 +148,8 @@ def _valid_queries(model: KnowledgeModel, graph: KnowledgeGraph) -> list[example
     valid = graph.triples_of("valid").astype(np.int64)
     both = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
     texts = model.texts(graph)
-    return [texts.query(h, r) for h, r in np.unique(both, axis=0).tolist()]
+    readings = texts.query_readings(np.unique(both, axis=0), model.config.query)
+    return list(dict.fromkeys(s for sequences in readings.values() for s in sequences))
 
 
 def _writing_seconds(model: KnowledgeModel, recipe: Recipe) -> float:

@@ -22,6 +22,11 @@ class LoopConfig:
     """Optimizer steps."""
     learning_rate: float = 2e-3
     """Highest learning rate of AdamW."""
+    map_steps: int = 0
+    """Steps before the run's own in which only the maps after pooling are trained; each text is
+    read once for all of them, so they are quick."""
+    map_learning_rate: float = 2e-3
+    """Highest learning rate of those steps."""
     weight_decay: float = 0.01
     """Of the adapter and heads."""
     warmup: float = 0.05
@@ -54,6 +59,11 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.accumulation < 1 or self.log_every < 1:
             raise ConfigError("loop.steps, loop.accumulation and loop.log_every must be 1 or more")
+        if self.map_steps < 0 or self.map_learning_rate <= 0:
+            raise ConfigError(
+                f"loop.map_steps={self.map_steps}, map_learning_rate={self.map_learning_rate}",
+                "use 0 or more steps and a positive learning rate",
+            )
         if self.learning_rate <= 0 or not 0 <= self.warmup <= 1:
             raise ConfigError(
                 f"loop.learning_rate={self.learning_rate}, loop.warmup={self.warmup}",

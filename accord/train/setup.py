@@ -68,7 +68,7 @@ def _triple_objectives(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGr
     sequences = model.texts(graph)
     sequences.prepare(range(graph.num_entities))
     if recipe.contrastive.weight:
-        contrastive = Contrastive(source, sequences, recipe.contrastive)
+        contrastive = Contrastive(source, sequences, recipe.contrastive, recipe.model.query)
         found.append((contrastive, recipe.contrastive.weight))
     if recipe.completion.weight:
         size = (
@@ -105,9 +105,18 @@ def start_projection(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGrap
     count = min(recipe.model.projection_start, len(triples))
     rng = np.random.default_rng([recipe.seed, 3])
     drawn = triples[rng.choice(len(triples), size=count, replace=False)].tolist()
-    queries = model.hidden_states([texts.query(h, r) for h, r, _ in drawn], "query")
-    tails = model.hidden_states([texts.tail(t) for _, _, t in drawn], "tail")
-    model.projection.start_from(torch.from_numpy(queries), torch.from_numpy(tails))
+    pairs = np.array(drawn, dtype=np.int64)[:, :2]
+    states = {
+        view: torch.from_numpy(model.hidden_states(sequences, view))
+        for view, sequences in texts.query_readings(pairs, recipe.model.query).items()
+    }
+    tails = torch.from_numpy(model.hidden_states([texts.tail(t) for _, _, t in drawn], "tail"))
+    if "query" in states:
+        model.projection.start_from(states.pop("query"), tails)
+    else:
+        states["tail"] = tails
+    for view, found in states.items():
+        model.projection.centre(view, found)
 
 
 def language_texts(recipe: Recipe, model: KnowledgeModel, files: list[Path]) -> list[Sequence]:

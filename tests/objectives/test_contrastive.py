@@ -128,7 +128,7 @@ def test_the_queue_holds_the_newest_and_masks_known_answers(tiny_graph: Knowledg
         batch = objective.batch(step)
         tails = vectors[batch.entities]
         queries = vectors[batch.pairs[:, 0]].roll(1, 1)
-        outputs = {"queries": queries, "tails": tails}
+        outputs = {"query": queries, "tail": tails}
         extra = objective._queue_scores(queries, batch)
         if extra is not None:
             known = objective.source.known(
@@ -151,8 +151,8 @@ def test_the_queue_raises_the_loss(tiny_graph: KnowledgeGraph) -> None:
     objective = contrastive_of(tiny_graph, batch_size=4, queue=6)
     batch = objective.batch(0)
     outputs = {
-        "queries": torch.eye(8)[batch.pairs[:, 0]],
-        "tails": torch.eye(8)[batch.entities],
+        "query": torch.eye(8)[batch.pairs[:, 0]],
+        "tail": torch.eye(8)[batch.entities],
     }
     before = float(objective.loss(outputs, batch).value.detach())
     objective.observe(outputs, batch)

@@ -45,9 +45,11 @@ READINGS: list[dict[str, Any]] = [
     {"freeze_layers": 2, "reading": "segments"},
     {"adapter": "full", "freeze_layers": 2},
     {"projection": 5},
+    {"projection": 5, "query": "product"},
+    {"projection": 5, "query": "both", "freeze_layers": 2},
 ]
 readings = pytest.mark.parametrize(
-    "model", READINGS, ids=["all", "frozen", "segments", "full", "p"]
+    "model", READINGS, ids=["all", "frozen", "segments", "full", "p", "product", "both"]
 )
 
 
@@ -152,7 +154,7 @@ def test_each_text_is_read_once_and_queries_within_completions() -> None:
     flat = [tuple(t for segment in s for t in segment) for s in read]
     assert len(set(flat)) == len(flat)
     hosted = {s[:-1] for s in completion.sequences}
-    assert hosted & set(contrastive.queries), "some query is completed too"
+    assert hosted & set(contrastive.readings["query"]), "some query is completed too"
     assert not hosted & set(read)
     assert set(contrastive.tails) <= set(read)
     assert log["tokens"] == sum(map(length, read))
