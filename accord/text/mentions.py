@@ -124,8 +124,8 @@ class _Text:
 class MentionIndex:
     """Finds the entities of a graph that a text names.
 
-    It is built anew for a graph (about 10 seconds for a million names): what it could be stored
-    as is either larger than the names or a format that must be trusted.
+    It is built anew for a graph (about a minute for a million names) and not stored, because a
+    stored automaton would have to be trusted blindly.
 
     Args:
         graph: The graph whose names and aliases count.
