@@ -59,7 +59,7 @@ class Projection(nn.Module):
         states = states.to(self.maps[view].weight)  # type: ignore[arg-type]
         mean = states.mean(0)
         spread = (states - mean).norm(dim=-1).mean() / states.shape[1] ** 0.5
-        self.maps[view].weight.div_(spread.clamp_min(1e-6))  # type: ignore[operator, union-attr]
+        self.maps[view].weight.div_(spread.clamp_min(1e-6))  # type: ignore[operator]
         self.maps[view].bias.copy_(-self.maps[view].weight @ mean)  # type: ignore[operator]
 
     @torch.no_grad()

@@ -20,6 +20,7 @@ from accord.text.collate import GraphTexts
 from accord.text.examples import QueryForm, Sequence, View
 
 MASKED = -1e9
+TAIL: View = "tail"
 Int64 = npt.NDArray[np.int64]
 
 
@@ -138,8 +139,8 @@ class Contrastive:
 
     def requests(self, batch: ContrastiveBatch) -> Requests:
         """Both views."""
-        queries = {view: Encode(texts, view) for view, texts in batch.readings.items()}
-        return {**queries, "tail": Encode(batch.tails, "tail")}
+        asked = {**batch.readings, TAIL: batch.tails}
+        return {view: Encode(texts, view) for view, texts in asked.items()}
 
     def loss(self, outputs: Outputs, batch: ContrastiveBatch) -> Loss:
         """Mean of the row loss (query -> tail) and the column loss (tail -> query)."""
