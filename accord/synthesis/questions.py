@@ -16,7 +16,7 @@ from accord.text.questions import Hop, HopPath, Question, pattern_of
 from accord.text.render import entity_name, humanise
 
 BATCH = 4096
-DRY_BATCHES = 20
+DRY_BATCHES = 8
 Branch = tuple[int, tuple[int, ...]]
 """Topic's entity idx, relation numbers of the steps."""
 
@@ -126,7 +126,11 @@ class _Maker:
         keep &= self._narrow(entities, numbers, shape)
         if shape == "both":
             keep &= self.unique[entities[:, -1]]
-        yield from zip(entities[keep].tolist(), numbers[keep].tolist(), strict=True)
+        rows = np.hstack([entities, numbers])[keep]
+        # In a small graph most draws are alike.
+        first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+        width = entities.shape[1]
+        yield from ((row[:width], row[width:]) for row in rows[first].tolist())
 
     def _narrow(self, entities: Ints, numbers: Ints, shape: str) -> npt.NDArray[np.bool_]:
         """(B,) False where a chain is sure to lead to too many entities.

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accord.errors import ConfigError
@@ -48,6 +48,7 @@ def steps_of(path: tuple[Hop, ...]) -> tuple[tuple[str, bool], ...]:
     return tuple((hop.relation, hop.inverse) for hop in path)
 
 
+@settings(max_examples=25)
 @given(EDGES)
 def test_answers_are_complete_and_every_hop_is_real(edges: list[tuple[int, int, int]]) -> None:
     graph = build(edges)

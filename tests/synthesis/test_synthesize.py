@@ -1,0 +1,197 @@
+"""The pipeline behind `accord synthesize`: linking, paths, rationales, coverage, stopping."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accord.cli.main import main
+from accord.errors import ConfigError, DataError
+from accord.graph.builder import GraphBuilder
+from accord.graph.graph import KnowledgeGraph
+from accord.synthesis import synthesize as module
+from accord.synthesis.explaining import ExplainConfig
+from accord.synthesis.rationale import RationaleConfig
+from accord.synthesis.synthesize import SynthesisConfig, SynthesisReport, synthesize
+from accord.text.questions import Question, read_questions
+
+
+@pytest.fixture(scope="module")
+def family() -> KnowledgeGraph:
+    builder = GraphBuilder("family")
+    for entity, name, aliases in (
+        ("ann", "Ann Lee", ("Annie",)),
+        ("bob", "Bob Lee", ()),
+        ("cid", "Cid Lee", ()),
+        ("dee", "Dee Lee", ()),
+        ("oslo", "Oslo", ("Kristiania",)),
+        ("moon", "Moon", ()),
+    ):
+        builder.entity(entity, name, "", aliases)
+    builder.relation("child", "has the child", "is a child of")
+    builder.relation("born", "was born in", "is the place of birth of")
+    builder.triple("ann", "child", "bob")
+    builder.triple("ann", "child", "cid")
+    builder.triple("bob", "child", "dee")
+    builder.triple("dee", "born", "oslo")
+    builder.triple("bob", "born", "oslo")
+    builder.triple("moon", "orbits", "earth")
+    return builder.build()
+
+
+ASKED: list[dict[str, Any]] = [
+    {"question": "Where was the child of Bob Lee born?", "topic": "bob", "answer": "Oslo"},
+    {"question": "Who are the children of annie?", "answers": ["Bob Lee", "Cid Lee"]},
+    {"question": "Who is the sibling of Bob Lee?", "topic": "Bob Lee", "answers": ["cid"]},
+    {"question": "Where was the child of Annie born?", "topic": "Annie", "answer": "kristiania"},
+    {"question": "Who is nobody?", "answers": ["Oslo"]},
+    {"question": "What is Bob Lee's hat?", "answers": ["a bowler"]},
+    {"question": "How is Ann Lee tied to the moon?", "topic": "ann", "answers": ["moon"]},
+]
+
+
+def written(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def run(
+    graph: KnowledgeGraph, folder: Path, rows: list[dict[str, Any]], config: Any = None
+) -> tuple[SynthesisReport, list[Question]]:
+    qa = written(folder / "qa.jsonl", rows)
+    report = synthesize(graph, folder / "out.jsonl", qa, config=config)
+    return report, list(read_questions(folder / "out.jsonl"))
+
+
+def test_given_questions_are_linked_explained_and_counted(
+    family: KnowledgeGraph, tmp_path: Path
+) -> None:
+    report, found = run(family, tmp_path, ASKED)
+    assert report.counts == {
+        "questions": 7,
+        "linked": 6,
+        "with_path": 4,
+        "written": 4,
+        "rejected": 3,
+    }
+    assert report.reasons == {
+        "no known entity": 1,
+        "answer not in the graph": 1,
+        "no path": 1,
+    }
+    assert [q.pattern for q in found] == ["child > born", "child", "~child > child", "child > born"]
+    assert found[0].rationale == "Bob Lee has the child Dee Lee. Dee Lee was born in Oslo."
+    assert found[1].answer_ids == ("bob", "cid") and found[1].topics == ("ann",)
+    assert not (tmp_path / "out.jsonl.progress").exists()
+
+
+def test_given_paths_are_kept_and_looked_for(family: KnowledgeGraph, tmp_path: Path) -> None:
+    rows = [
+        {"question": "?", "answer": "oslo", "path": ["bob", "child", "dee", "born", "oslo"]},
+        {"question": "?", "answer": "oslo", "path": ["bob", "child", "moon"], "topic": "bob"},
+    ]
+    rows[0]["topic"] = "bob"
+    report, found = run(family, tmp_path, rows)
+    assert report.gold == {"given": 1, "found": 1}
+    # The second path is not in the graph: the shortest that explains the answer stands instead.
+    assert [q.hops for q in found] == [2, 1]
+
+
+def test_a_self_path_goes_out_and_back(family: KnowledgeGraph, tmp_path: Path) -> None:
+    row = {"question": "Who is a child of a parent of Bob Lee?", "topic": "bob", "answer": "bob"}
+    report, _ = run(family, tmp_path, [row])
+    assert report.counts["questions"] == 1
+    config = SynthesisConfig(explain=ExplainConfig(repeat="none"))
+    report, _ = run(family, tmp_path, [row], config)
+    assert report.reasons == {"no path": 1}
+
+
+def test_partial_paths_are_kept_on_request(family: KnowledgeGraph, tmp_path: Path) -> None:
+    row = {"question": "Where was a grandchild born?", "topic": "cid", "answer": "dee"}
+    skip = SynthesisConfig(explain=ExplainConfig(max_hops=2))
+    assert run(family, tmp_path, [row], skip)[0].reasons == {"no path": 1}
+    keep = SynthesisConfig(
+        explain=ExplainConfig(max_hops=2, no_path="partial"),
+        rationale=RationaleConfig(partial=True),
+    )
+    report, found = run(family, tmp_path, [row], keep)
+    assert report.partial == 1 and found[0].paths[0][-1].end == "bob"
+
+
+def test_a_stopped_run_goes_on(
+    family: KnowledgeGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, expected = run(family, tmp_path, ASKED)
+    (tmp_path / "out.jsonl").unlink()
+    monkeypatch.setattr(module, "BLOCK", 2)
+    written_before = module._record
+    seen: list[int] = []
+
+    def stops(*args: Any) -> dict[str, Any]:
+        seen.append(1)
+        if len(seen) == 6:
+            raise KeyboardInterrupt
+        return written_before(*args)
+
+    monkeypatch.setattr(module, "_record", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run(family, tmp_path, ASKED)
+    progress = tmp_path / "out.jsonl.progress"
+    assert not (tmp_path / "out.jsonl").exists() and progress.exists()
+    progress.write_bytes(progress.read_bytes() + b'{"question": nu')  # Cut by a crash.
+    with pytest.raises(DataError, match="unfinished"):
+        run(family, tmp_path, ASKED[:3])
+    report, found = run(family, tmp_path, ASKED)
+    assert found == expected and report.counts == whole.counts
+    assert report.done == 3 and not progress.exists()
+
+
+def test_missing_fields_name_the_line_and_lose_nothing(
+    family: KnowledgeGraph, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text("before\n")
+    qa = written(tmp_path / "qa.jsonl", [ASKED[0], {"question": "?"}])
+    with pytest.raises(DataError, match=r"qa\.jsonl:2: no field 'answers'"):
+        synthesize(family, out, qa)
+    assert out.read_text() == "before\n"
+    with pytest.raises(ConfigError, match="--out is --qa"):
+        synthesize(family, qa, qa)
+    with pytest.raises(ConfigError, match="give questions or a number"):
+        synthesize(family, out)
+
+
+def test_a_time_budget_of_zero_is_said(family: KnowledgeGraph, tmp_path: Path) -> None:
+    config = SynthesisConfig(explain=ExplainConfig(seconds=0.0))
+    report, _ = run(family, tmp_path, ASKED[:1], config)
+    assert report.incomplete == 1 and report.counts["written"] == 0
+
+
+def test_generated_questions_are_written_with_splits(
+    family: KnowledgeGraph, tmp_path: Path
+) -> None:
+    out = tmp_path / "made.jsonl"
+    report = synthesize(family, out, generate=30, config=SynthesisConfig(split="paths"))
+    found = list(read_questions(out))
+    assert found and all(q.rationale and q.split for q in found)
+    assert report.counts["written"] == len(found) + report.crossing
+
+
+def test_the_command_prints_one_object(
+    family: KnowledgeGraph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family.save(tmp_path / "graph")
+    qa = written(tmp_path / "qa.jsonl", ASKED)
+    out = tmp_path / "out.jsonl"
+    options = ["--graph", str(tmp_path / "graph"), "--out", str(out), "--json"]
+    assert main(["synthesize", *options, "--qa", str(qa)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    contract = ("questions", "linked", "with_path", "written", "rejected")
+    assert [found[key] for key in contract] == [7, 6, 4, 4, 3]
+    assert main(["synthesize", *options]) == 2
+    assert main(["synthesize", *options, "--generate", "5", "--writer", "poet"]) == 2
+    assert main(["synthesize", *options, "--generate", "5", "--shares", "1"]) == 2
+    assert main(["synthesize", *options, "--generate", "5", "--writer", "local"]) == 2
