@@ -94,8 +94,9 @@ class EndpointWriter:
     def write(self, tasks: Sequence[Task]) -> Iterator[Draft]:
         """One draft a task, in the same order; failures are drafts with their problem."""
         headers = {"User-Agent": "accord-kg", **_authorisation()}
+        encrypted = self.address.startswith("https")  # else no certificates need be read
         with (
-            httpx.Client(headers=headers, timeout=self.timeout) as client,
+            httpx.Client(headers=headers, timeout=self.timeout, verify=encrypted) as client,
             ThreadPoolExecutor(self.parallel) as pool,
         ):
             try:
