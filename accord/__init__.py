@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from accord.graph.builder import GraphBuilder as GraphBuilder
     from accord.graph.graph import KnowledgeGraph as KnowledgeGraph
     from accord.model.knowledge_model import KnowledgeModel as KnowledgeModel
+    from accord.synthesis.synthesize import synthesize as synthesize
     from accord.train.plan import plan_run as plan_run
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ PUBLIC = {
     "load_model": "accord.api",
     "plan_run": "accord.train.plan",
     "run_demo": "accord.demo",
+    "synthesize": "accord.synthesis.synthesize",
     "train_run": "accord.api",
 }
 """Public name -> the module that defines it."""

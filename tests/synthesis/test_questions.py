@@ -48,7 +48,7 @@ def steps_of(path: tuple[Hop, ...]) -> tuple[tuple[str, bool], ...]:
     return tuple((hop.relation, hop.inverse) for hop in path)
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(EDGES)
 def test_answers_are_complete_and_every_hop_is_real(edges: list[tuple[int, int, int]]) -> None:
     graph = build(edges)
@@ -114,8 +114,11 @@ def test_ambiguous_names_are_no_topics() -> None:
 
 def test_a_graph_without_triples_has_no_questions() -> None:
     builder = GraphBuilder("empty")
-    builder.entity("a", "A")
-    assert list(generate_questions(builder.build(), 5)) == []
+    builder.attribute("a", "size", "1")
+    graph = builder.build()
+    assert list(generate_questions(graph, 5)) == []
+    ends = list(generate_questions(graph, 5, QuestionConfig(hops=(1,), intersections=0, attributes=1)))
+    assert [(q.question, q.answers) for q in ends] == [("What is the size of a?", ("1",))]
 
 
 @pytest.mark.parametrize(
