@@ -17,13 +17,12 @@ from accord.synthesis import rationale_check as rc
 from accord.synthesis.local_writer import LocalWriter
 from accord.synthesis.rationale import (
     TOO_LONG,
-    Draft,
     RationaleConfig,
     Tally,
-    Task,
     write_rationales,
 )
 from accord.synthesis.rationale_cache import FILE, RationaleCache
+from accord.synthesis.writers import Draft, Task
 from accord.text.questions import Hop, Question
 from tests.synthesis.rationale_graphs import BOLIVIA, CHILE, asked, build_map, hop
 
@@ -184,6 +183,6 @@ def test_a_local_model_writes_and_is_checked(tiny_llama: tuple[Any, Any], tmp_pa
 def test_settings_out_of_range() -> None:
     for wrong in ({"max_words": 0}, {"attempts": 0}, {"parallel": 0}, {"timeout": 0.0}):
         with pytest.raises(ConfigError):
-            RationaleConfig(**wrong)  # type: ignore[arg-type]
+            RationaleConfig(**wrong)
     with pytest.raises(ConfigError, match="local writer"):
         list(write_rationales(MAP, [], RationaleConfig(writer="local")))
