@@ -32,7 +32,7 @@ def eventful(**loop: Any) -> Any:
 def test_killed_at_twenty_moments_it_ends_bit_identical(tmp_path: Path) -> None:
     outcome = compare(tiny_project(tmp_path, eventful()), tmp_path, kills=20, seed=0)
     assert outcome.different == []
-    assert outcome.files == 6, "weights, best, optimizer, objectives; model and adapter"
+    assert outcome.files == 7, "weights, best, optimizer, objectives; model, adapter, objectives"
     assert outcome.kills >= 5, "the moments must lie within the run"
 
 
