@@ -125,7 +125,7 @@ def count(
 ) -> None:
     """Adds one question to the totals."""
     graph = search.graph
-    topic = graph.entity(row["topic"])
+    topic = int(graph.entities([row["topic"]])[0])  # -1: this part of the graph lacks it.
     asked = Question("", row["question"], tuple(row["answers"]))
     linked = any(topic in candidates for candidates in explainer.linker.link(asked).topics)
     totals["questions"] += 1
