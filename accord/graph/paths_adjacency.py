@@ -19,8 +19,8 @@ from accord.errors import GraphError
 from accord.graph.graph import SPLITS, Int32, Int64, KnowledgeGraph
 
 UInt8 = npt.NDArray[np.uint8]
-MAX_ROWS = 2**30
-"""A step's code, row * 2 + inverse, is to fit int32."""
+MAX_ROWS = 2**30 - 1
+"""A step's code, row * 2 + inverse, and its place are to fit int32."""
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -52,13 +52,13 @@ class Adjacency(NamedTuple):
     Equal triples of several splits are one step. A loop is walked forward only.
     """
 
-    offsets: Int64
+    offsets: Int32
     """(E + 1,) where each entity's steps begin."""
     neighbours: Int32
     """(S,) entity idx that each step leads to."""
     codes: Int32
     """(S,) row * 2 + inverse: the row of `triples` that is walked, and in which direction."""
-    back_offsets: Int64
+    back_offsets: Int32
     """(E + 1,) as `offsets`, for steps that lead to an entity; the same array where every triple
     may be walked both ways."""
     back_neighbours: Int32
@@ -90,10 +90,10 @@ def build_adjacency(
         hub_limit: Entities with more steps than this are blocked; 0 for none.
 
     Returns:
-        The adjacency: 16 bytes a triple and 8 an entity.
+        The adjacency: 16 bytes a triple and 5 an entity.
 
     Raises:
-        GraphError: More than 2^30 triples.
+        GraphError: 2^30 triples or more.
     """
     if graph.num_triples > MAX_ROWS:
         raise GraphError(
@@ -104,7 +104,7 @@ def build_adjacency(
     given = (*_stored(graph), allowed, relations.astype(np.uint8))
     forward = _side(graph.num_entities, given, True, inverse)
     back = forward if inverse else _side(graph.num_entities, given, False, True)
-    steps = np.diff(forward[0])
+    steps = np.diff(forward[0]).astype(np.int64)
     if not inverse:
         steps = steps + np.diff(back[0])
     blocked = (steps > hub_limit) if hub_limit else np.zeros(len(steps), dtype=np.bool_)
@@ -124,9 +124,9 @@ def _stored(graph: KnowledgeGraph) -> tuple[Any, ...]:
 
 def _side(
     entities: int, given: tuple[Any, ...], forward: bool, inverse: bool
-) -> tuple[Int64, Int32, Int32]:
+) -> tuple[Int32, Int32, Int32]:
     """One direction's steps: counted, then placed."""
-    offsets = np.zeros(entities + 1, dtype=np.int64)
+    offsets = np.zeros(entities + 1, dtype=np.int32)
     nothing = np.empty(0, dtype=np.int32)
     given = (*given, forward, inverse)
     _place(*(*given, offsets[1:], nothing, nothing))
@@ -150,7 +150,7 @@ def _place(
     relations: UInt8,
     forward: bool,
     inverse: bool,
-    cursor: Int64,
+    cursor: Int32,
     neighbours: Int32,
     codes: Int32,
 ) -> None:

@@ -148,7 +148,7 @@ def _bounds(
 
 @inner
 def _ball(
-    offsets: Int64,
+    offsets: Int32,
     neighbours: Int32,
     seeds: int,
     radius: int,

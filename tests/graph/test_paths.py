@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from accord.errors import ConfigError, GraphError
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import SPLITS, KnowledgeGraph
-from accord.graph.paths import Engine, HopIds, PathConfig, PathSearch, hops
+from accord.graph.paths import Engine, HopIds, PathConfig, PathSearch, Repeat, hops
 from accord.graph.paths import Path as GraphPath
 from tests.graph.naive_paths import naive_paths
 from tests.graph.random_graphs import graphs
@@ -30,10 +30,13 @@ ENGINES: tuple[Engine, ...] = get_args(Engine)
 @st.composite
 def configs(draw: st.DrawFn, graph: KnowledgeGraph) -> PathConfig:
     names = st.lists(st.sampled_from(list(graph.relation_ids)), max_size=2, unique=True)
+    repeat: Repeat = draw(st.sampled_from(get_args(Repeat)))
+    # Plain enumeration of walks that may return takes long beyond three steps.
+    hop_limit = draw(st.integers(1, 4 if repeat == "none" else 3))
     return PathConfig(
-        max_hops=draw(st.integers(1, 4)),
+        max_hops=hop_limit,
         max_paths=draw(st.one_of(st.none(), st.integers(1, 6))),
-        repeat=draw(st.sampled_from(["none", "entity"])),
+        repeat=repeat,
         allow=tuple(draw(names)),
         deny=tuple(draw(names)),
         inverse=draw(st.booleans()),
@@ -217,11 +220,21 @@ def test_gold_paths_of_path_question_are_found(accord_data: Path) -> None:
     with gzip.open(accord_data / "pathquestion" / "pq-3h.jsonl.gz", "rt") as file:
         lines = file.readlines()
     search = PathSearch(graph, PathConfig(repeat="entity", max_paths=None))
-    golds = [json.loads(line)["path"] for line in lines[::25]]
+    golds = [gold for line in lines[::25] if not retraced(gold := json.loads(line)["path"])]
     pairs = np.array([[graph.entity(gold[0]), graph.entity(gold[-1])] for gold in golds])
     for gold, result in zip(golds, search.find_pairs(pairs), strict=True):
         walks = {walk(graph, path) for path in result if len(path) == 3}
         assert tuple(gold) in walks, gold
+    assert len(golds) > 150
+
+
+def retraced(gold: list[str]) -> bool:
+    """Whether a triple is walked twice in the same direction: child, parent, the same child.
+
+    864 of the 5,198 gold paths are; by definition they are none of ours.
+    """
+    triples = [tuple(gold[i : i + 3]) for i in range(0, len(gold) - 2, 2)]
+    return len(set(triples)) < len(triples)
 
 
 def walk(graph: KnowledgeGraph, path: GraphPath) -> tuple[str, ...]:
