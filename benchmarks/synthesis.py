@@ -148,9 +148,9 @@ def covers(
     place = sum(n * count for n, count in enumerate(found.counts[:length]))
     codes = found.codes[place : place + length * found.counts[length]].reshape(-1, length)
     triples, inverse = search.graph.triples[codes >> 1], (codes & 1).astype(bool)
-    gold = np.all(
-        (triples[..., 1] == [r for r, _ in steps]) & (inverse == [i for _, i in steps]), axis=1
-    )
+    # A triple from an entity to itself is found once, not once a direction.
+    same_way = (inverse == [i for _, i in steps]) | (triples[..., 0] == triples[..., 2])
+    gold = np.all((triples[..., 1] == [r for r, _ in steps]) & same_way, axis=1)
     ends = np.where(inverse[:, -1], triples[:, -1, 0], triples[:, -1, 2])
     return bool(answers) and set(answers) <= set(ends[gold].tolist())
 

@@ -160,7 +160,9 @@ class Explainer:
             triples = self.graph.triples[block[:, i] >> 1]
             wanted = [self.graph.entity(hop.head), self.graph.relation(hop.relation)]
             wanted.append(self.graph.entity(hop.tail))
-            keep &= (triples == wanted).all(axis=1) & ((block[:, i] & 1) == int(hop.inverse))
+            # A triple from an entity to itself is found once, not once a direction.
+            same_way = ((block[:, i] & 1) == int(hop.inverse)) | (hop.head == hop.tail)
+            keep &= (triples == wanted).all(axis=1) & same_way
         return bool(keep.any())
 
     def _ordered(self, choices: Sequence[Chosen]) -> tuple[HopPath, ...]:
