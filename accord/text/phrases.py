@@ -161,7 +161,9 @@ def article(noun: str) -> str:
         ('an', 'a', 'an')
     """
     low = noun.lower()
-    if low.startswith(("uni", "usa", "use", "usu", "eu", "one", "ut")) and not low.startswith("unin"):
+    if low.startswith(("uni", "usa", "use", "usu", "eu", "one", "ut")) and not low.startswith(
+        "unin"
+    ):
         return "a"
     return "an" if low[:1] in "aeiou" or low.startswith(("hour", "honor", "honour")) else "a"
 
