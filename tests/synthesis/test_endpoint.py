@@ -15,7 +15,7 @@ from accord.errors import ConfigError
 from accord.synthesis import endpoint as ep
 from accord.synthesis import rationale_check as rc
 from accord.synthesis.endpoint import EndpointWriter
-from accord.synthesis.rationale import RationaleConfig, Tally, Written, write_rationales
+from accord.synthesis.rationale import TOO_LONG, RationaleConfig, Tally, Written, write_rationales
 from accord.text.questions import Question
 from tests.synthesis.rationale_graphs import BOLIVIA, CHILE, asked, build_map
 from tests.synthesis.serving import chat_model, drip, reply, send, serving
@@ -225,7 +225,9 @@ def test_the_embedded_model_on_loopback() -> None:
         prompt = "".join(a + b for a, b in zip(turns, [*said, ""], strict=True))
         return model.generate([prompt], int(body["max_tokens"]))[0]
 
-    questions = [*QUESTIONS, asked(MAP, CHILE, BOLIVIA)]
     with serving(answer) as server:
-        written = ask(server.url, questions, timeout=120.0, parallel=1)
-    assert any(w.question is not None for w in written), [w.text for w in written]
+        written = ask(server.url, timeout=300.0, attempts=1, parallel=1)
+    assert len(server.requests) == len(QUESTIONS)
+    for one in written:  # a small model often says only the first fact; that is for the check
+        assert one.reason in REASONS | {"", TOO_LONG}
+        assert any(name in one.text for name in ("Peru", "Chile", "Bolivia"))
