@@ -27,6 +27,7 @@ from accord.model.embedded import file_sha256
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import WEIGHTS, load_model, model_folder, read_header
 from accord.progress import say
+from accord.text.prompts import PromptConfig
 from accord.train.checkpoint import run_graph
 
 KINDS = ("link-prediction", "qa", "retention")
@@ -44,6 +45,10 @@ class CompareConfig:
     """Triples that are asked about at most; None for all."""
     tasks: tuple[str, ...] = TASKS
     """What is asked: some of head, tail, relation, classification."""
+    shots: int = 3
+    """Solved examples before each question."""
+    describe: bool = True
+    """Questions give descriptions, not names only."""
     words: int = 20_000
     """Words of text for perplexity at most, where WikiText-2 is at hand; 0 for all."""
     seed: int = 0
@@ -168,7 +173,8 @@ def _link_prediction(
 def _qa(
     model: _Measured, graph: KnowledgeGraph, split: str, config: CompareConfig
 ) -> dict[str, Any]:
-    asked = QaConfig(tasks=config.tasks, limit=config.questions, seed=config.seed)
+    prompt = PromptConfig(shots=config.shots, describe=config.describe)
+    asked = QaConfig(tasks=config.tasks, limit=config.questions, seed=config.seed, prompt=prompt)
     return evaluate_qa(model, graph, split, asked).to_dict()
 
 
@@ -205,7 +211,13 @@ def _made_with(
 
 _OPTIONS: dict[str, Mapping[str, str]] = {
     "link-prediction": {"triples": "--limit", "seed": "--seed"},
-    "qa": {"questions": "--limit", "tasks": "--only", "seed": "--seed"},
+    "qa": {
+        "questions": "--limit",
+        "tasks": "--only",
+        "shots": "--shots",
+        "describe": "--no-describe",
+        "seed": "--seed",
+    },
     "retention": {"words": "--words", "seed": "--seed"},
 }
 """Which settings each kind depends on, and the option of `accord eval` that sets them."""
@@ -227,6 +239,9 @@ def _command(
     for name, option in _OPTIONS[kind].items():
         value = getattr(config, name)
         if value == getattr(default, name):
+            continue
+        if isinstance(value, bool):
+            words.append(option)
             continue
         for item in value if isinstance(value, tuple) else (value,):
             # On the command line 0 asks for all questions.
