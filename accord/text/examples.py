@@ -47,3 +47,48 @@ class TextExample:
     """A text to stay fluent in."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class LabelledSpan:
+    """A mention whose place, type or entity is known."""
+
+    start: int
+    """Offset of its first character."""
+    end: int
+    """Offset behind its last character."""
+    kind: str = ""
+    """Type, such as PER; empty where it is not known."""
+    entity: str | None = None
+    """Id of the entity it stands for; "" where it is known to be none; None: not known."""
+
+
+@dataclass(frozen=True)
+class MentionExample:
+    """A text and what is mentioned in it."""
+
+    text: str
+    spans: tuple[LabelledSpan, ...]
+    """In any order; they may overlap."""
+    split: str = ""
+    """train, valid, test, or empty."""
+
+
+@dataclass(frozen=True)
+class RelationExample:
+    """A text, the things it speaks of, and the relations that it states between them."""
+
+    mentions: MentionExample
+    things: tuple[tuple[int, ...], ...]
+    """For each thing the numbers of its spans."""
+    facts: tuple[tuple[int, str, int], ...]
+    """(head thing, relation, tail thing) of all that is stated."""
+    asked: tuple[tuple[int, int], ...]
+    """(head thing, tail thing) of the pairs that were judged; others may hold anything."""
+    single: bool = False
+    """At most one fact holds in the text."""
+
+    @property
+    def split(self) -> str:
+        """train, valid, test, or empty."""
+        return self.mentions.split
