@@ -134,7 +134,10 @@ def main() -> None:
     given = parser.parse_args()
     runs = [given.folder / f"seed-{seed}" for seed in range(given.seeds)]
     trained = [train(seed, run, given.settings) for seed, run in enumerate(runs)]
-    config = CompareConfig(questions=given.questions, tasks=("tail",), words=given.words)
+    # As the model was trained: names alone, no examples; the base model gets both (`few_shot`).
+    config = CompareConfig(
+        questions=given.questions, tasks=("tail",), words=given.words, shots=0, describe=False
+    )
     result = summary(measure(runs, config), trained)
     print(shown(result))
     record = {"recipe": RECIPE, "settings": given.settings, "seeds": given.seeds, **result}
