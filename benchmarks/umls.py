@@ -134,7 +134,7 @@ def main() -> None:
     given = parser.parse_args()
     runs = [given.folder / f"seed-{seed}" for seed in range(given.seeds)]
     trained = [train(seed, run, given.settings) for seed, run in enumerate(runs)]
-    # As the model was trained: names alone, no examples; the base model gets both (`few_shot`).
+    # As the model was trained: names alone, no examples.
     config = CompareConfig(
         questions=given.questions, tasks=("tail",), words=given.words, shots=0, describe=False
     )
