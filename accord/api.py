@@ -25,6 +25,12 @@ from accord.progress import say
 from accord.text.questions import Question, read_questions, write_questions
 from accord.train.checkpoint import RunFolder, graph_record
 from accord.train.environment import environment
+from accord.train.extraction import (
+    gather_examples,
+    kept_examples,
+    needs_examples,
+    text_files,
+)
 from accord.train.loop import Loop, Progress, peak_memory
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
@@ -38,7 +44,6 @@ from accord.train.start import (
     settings_of,
     start_folder,
 )
-from accord.train.warm import warm_maps
 
 QUESTIONS = "questions.jsonl.gz"
 __all__ = ["RunResult", "load_graph", "load_model", "train_run"]
@@ -73,6 +78,7 @@ def train_run(
     resume: bool = False,
     device: str | None = None,
     qa: str | Path | None = None,
+    data: Sequence[str | Path] = (),
 ) -> RunResult:
     """Trains a model on a graph with a recipe.
 
@@ -83,10 +89,12 @@ def train_run(
         model: Base model, or a finished run to go on from with its adapter, heads and texts; None
             takes the recipe's base model.
         overrides: `key=value` settings over the recipe.
-        text: Files of plain text for the language objective; a run that goes on has them already.
+        text: Files or folders of plain text, for the language objective and, where they name
+            entities of the graph, for relations and linking; a run that goes on has them already.
         resume: Go on from the newest checkpoint of `out`.
         device: "cpu", "cuda", ...; None picks one.
         qa: File of questions for the rationale objective; a run that goes on has them already.
+        data: Annotated corpora or files, for relations and linking; a run that goes on has them.
 
     Returns:
         Where the run is and what it reached.
@@ -104,6 +112,8 @@ def train_run(
     settings = _settings(run, recipe, model, list(overrides), going_on)
     questions = _questions(run, settings, qa, going_on)
     opened = load_graph(str(graph))
+    files = text_files(text)
+    gathered = None if going_on else gather_examples(settings, opened, map(str, data), files)
     accelerator = Accelerator(
         cpu=device == "cpu", log_with=list(settings.loop.trackers) or None, project_dir=run.path
     )
@@ -122,8 +132,8 @@ def train_run(
     if start is not None:
         put_start(trained, start)
     with accelerator.main_process_first():
-        files = [Path(p) for p in text]
-        objectives = build_objectives(settings, trained, opened, files, run, questions)
+        examples = kept_examples(run, gathered)
+        objectives = build_objectives(settings, trained, opened, files, run, questions, examples)
     for objective, _ in objectives:
         objective.parameters.to(trained.device)
     validate = _validation(settings, opened, questions)
@@ -132,9 +142,7 @@ def train_run(
         put_parameters(objectives, start)
     else:
         start_projection(settings, trained, opened)
-    warm = warm_maps(settings, trained, objectives, run, accelerator, resume)
     loop = Loop(trained, objectives, settings.loop, run, settings.seed, validate, accelerator)
-    loop.progress.seconds = warm.seconds
     _measure_teacher(loop, run if accelerator.is_main_process else None)
     progress = loop.fit(resume)
     if accelerator.is_main_process:
@@ -211,7 +219,7 @@ def _cache(
     accelerator: Any,
 ) -> int:
     """One process fills the cache, the others open what it wrote."""
-    if settings.rationale.weight:  # validated by questions, which are written and not ranked
+    if settings.rationale.weight or needs_examples(settings):  # valid triples are not ranked
         with accelerator.main_process_first():
             return attach_cache(settings, model, objectives, run.path / "cache")
     texts = model.texts(graph)
@@ -231,8 +239,8 @@ def _validation(
         return None
     if settings.rationale.weight:
         return _validation_by_questions(settings, questions)
-    if not len(graph.triples_of("valid")):
-        return None
+    if needs_examples(settings) or not len(graph.triples_of("valid")):
+        return None  # heads of relations and links are kept as the last step leaves them
     from accord.evaluate.link_prediction import evaluate_link_prediction
 
     def validate(model: KnowledgeModel) -> float:

@@ -22,10 +22,14 @@ def train(
         list[str] | None, typer.Option("--set", help="key=value over the recipe; repeatable.")
     ] = None,
     text: Annotated[
-        list[Path] | None, typer.Option("--text", help="Plain text to stay fluent in; repeatable.")
+        list[Path] | None, typer.Option("--text", help="Plain text, file or folder; repeatable.")
     ] = None,
     qa: Annotated[
         Path | None, typer.Option("--qa", help="JSONL of questions with answers and rationales.")
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", help="Annotated corpus or JSONL file; repeatable."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
@@ -39,7 +43,7 @@ def train(
 
     try:
         result = train_run(
-            recipe, graph, out, model, settings or [], text or [], resume, device, qa
+            recipe, graph, out, model, settings or [], text or [], resume, device, qa, data or []
         )
     except KeyboardInterrupt:
         words = ["accord", "train", recipe, "--graph", graph, "--out", str(out), "--resume"]

@@ -63,6 +63,14 @@ class Score:
     """Divides the logits."""
 
 
+@dataclass(frozen=True)
+class States:
+    """Asks for hidden states at places: (M, D), as the last layer gives them."""
+
+    sequences: list[Sequence]
+    points: Points
+
+
 class TeacherOutput(NamedTuple):
     """The teacher's distribution at some points, cut to its most probable tokens."""
 
@@ -72,10 +80,11 @@ class TeacherOutput(NamedTuple):
     """(M, k) float32."""
 
 
-Request = Encode | Score | Teacher
+Request = Encode | Score | Teacher | States
 Requests = Mapping[str, Request]
 Outputs = Mapping[str, Any]
-"""Per request name: (N, P) for Encode, (M, k) for Score, TeacherOutput for Teacher."""
+"""Per request name: (N, P) for Encode, (M, k) for Score, (M, D) for States, TeacherOutput for
+Teacher."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,8 @@ class Objective(Protocol):
     name: str
     parameters: nn.ParameterDict
     """Trained parameters of the objective itself, such as a temperature."""
+    learning_rate: float | None
+    """Highest learning rate of these, which are then not decayed; None: the loop's own."""
 
     def batch(self, step: int) -> Any:
         """The examples of a step."""
@@ -130,6 +141,8 @@ class Objective(Protocol):
 
 class Stateless:
     """The parts of an objective that has no memory and no parameters."""
+
+    learning_rate: float | None = None
 
     def __init__(self) -> None:
         self.parameters = nn.ParameterDict()

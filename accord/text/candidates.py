@@ -1,4 +1,4 @@
-"""Which entities a mention may stand for: those called so, then those whose names hold its words."""
+"""Which entities a mention may stand for: those called so, then names that hold its words."""
 
 from __future__ import annotations
 

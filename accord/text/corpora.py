@@ -149,7 +149,9 @@ def _semeval(record: dict[str, Any], split: str) -> RelationExample:
 
 
 def _fewrel(record: dict[str, Any], split: str) -> RelationExample:
-    words, spans, things = _Words(record["tokens"]), [], []
+    words = _Words(record["tokens"])
+    spans: list[LabelledSpan] = []
+    things: list[tuple[int, ...]] = []
     for side in ("head", "tail"):
         start, item = len(spans), record[side]
         spans += [words.span(min(s), max(s), "", str(item["id"])) for s in item["spans"]]

@@ -10,7 +10,7 @@ LONGEST = 600
 # A full stop ends a sentence before a space and a letter that is not small; it does not after one
 # capital (J. Smith) or within a word of stops (U.S.). Wide stops need no space.
 END = re.compile(
-    r"\n\s*|(?<=[。！？])|(?<![\s.]\S)(?<![A-ZÀ-Þ])[.!?…]+[\"'”»)\]]*\s+(?=[^\sa-zß-ÿ])"  # noqa: RUF001
+    r"\n\s*|(?<=[。！？])|(?<![\s.]\S)(?<![A-ZÀ-Þ])[.!?…]+[\"'”»)\]]*\s+(?=[^\sa-zß-ÿ])"
 )
 
 

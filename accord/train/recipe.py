@@ -10,7 +10,10 @@ from accord.model.config import ModelConfig
 from accord.objectives.completion import CompletionConfig
 from accord.objectives.contrastive import ContrastiveConfig
 from accord.objectives.language import LanguageConfig
+from accord.objectives.linking import LinkingConfig
 from accord.objectives.rationale import RationaleConfig
+from accord.objectives.relations import RelationsConfig
+from accord.objectives.structure import StructureConfig
 from accord.text.render import TextConfig
 
 
@@ -22,11 +25,6 @@ class LoopConfig:
     """Optimizer steps."""
     learning_rate: float = 2e-3
     """Highest learning rate of AdamW."""
-    map_steps: int = 0
-    """Steps before the run's own in which only the maps after pooling are trained; each text is
-    read once for all of them, so they are quick."""
-    map_learning_rate: float = 2e-3
-    """Highest learning rate of those steps."""
     weight_decay: float = 0.01
     """Of the adapter and heads."""
     warmup: float = 0.05
@@ -59,11 +57,6 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.accumulation < 1 or self.log_every < 1:
             raise ConfigError("loop.steps, loop.accumulation and loop.log_every must be 1 or more")
-        if self.map_steps < 0 or self.map_learning_rate <= 0:
-            raise ConfigError(
-                f"loop.map_steps={self.map_steps}, map_learning_rate={self.map_learning_rate}",
-                "use 0 or more steps and a positive learning rate",
-            )
         if self.learning_rate <= 0 or not 0 <= self.warmup <= 1:
             raise ConfigError(
                 f"loop.learning_rate={self.learning_rate}, loop.warmup={self.warmup}",
@@ -91,10 +84,24 @@ class Recipe:
     """Stay near the model that the run starts from."""
     rationale: RationaleConfig = field(default_factory=RationaleConfig)
     """Answer questions as one would with their rationale; needs `--qa`."""
+    relations: RelationsConfig = field(default_factory=RelationsConfig)
+    """Tell which relations a text states; learns from `--data`, `--text` and descriptions."""
+    linking: LinkingConfig = field(default_factory=LinkingConfig)
+    """Tell which entity a mention means; learns from `--data`, `--text` and descriptions."""
+    structure: StructureConfig = field(default_factory=StructureConfig)
+    """Vectors of entities and relations, learnt from triples alone."""
     loop: LoopConfig = field(default_factory=LoopConfig)
     """The loop."""
 
     def __post_init__(self) -> None:
-        parts = (self.contrastive, self.completion, self.language, self.rationale)
+        parts = (
+            self.contrastive,
+            self.completion,
+            self.language,
+            self.rationale,
+            self.relations,
+            self.linking,
+            self.structure,
+        )
         if not any(part.weight for part in parts):
             raise ConfigError("every objective's weight is 0", "give one of them a weight")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,15 @@ from accord.objectives.base import Objective
 from accord.objectives.completion import Completion
 from accord.objectives.contrastive import Contrastive
 from accord.objectives.language import Language
+from accord.objectives.structure import Structure
 from accord.objectives.triples import TripleSource
 from accord.progress import say
 from accord.text.collate import tokens
-from accord.text.examples import Sequence
+from accord.text.examples import RelationExample, Sequence
 from accord.text.questions import Question
 from accord.train.cache import build_cache, plan_pieces
 from accord.train.checkpoint import RunFolder
+from accord.train.extraction import build_linking, build_relations
 from accord.train.questions import build_rationale
 from accord.train.recipe import Recipe
 
@@ -37,6 +39,7 @@ def build_objectives(
     texts: Iterable[Path] = (),
     run: RunFolder | None = None,
     questions: Iterable[Question] = (),
+    examples: Collection[RelationExample] = (),
 ) -> Weighted:
     """The objectives whose weight is not 0.
 
@@ -47,6 +50,7 @@ def build_objectives(
         texts: Files of plain text for the language objective; none lets the model write them.
         run: Keeps those texts, so that every process and every later piece of a run has the same.
         questions: Of `--qa`, for the rationale objective.
+        examples: Texts with mentions, for the relations and the linking objective.
 
     Returns:
         Objectives with their weights.
@@ -57,9 +61,18 @@ def build_objectives(
     if recipe.rationale.weight:
         rationale = build_rationale(recipe, model, graph, questions)
         found.append((rationale, recipe.rationale.weight))
+    if recipe.relations.weight:
+        relations = build_relations(recipe, model, examples, run)
+        found.append((relations, recipe.relations.weight))
+    if recipe.linking.weight:
+        linking = build_linking(recipe, model, graph, examples)
+        found.append((linking, recipe.linking.weight))
     if recipe.language.weight:
         plain = _kept_texts(recipe, model, list(texts), run)
         found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
+    if recipe.structure.weight:
+        structure = Structure(TripleSource(graph, recipe.seed), recipe.structure)
+        found.append((structure, recipe.structure.weight))
     return found
 
 

@@ -30,6 +30,7 @@ from accord.objectives.base import (
     Points,
     Request,
     Score,
+    States,
     Teacher,
     TeacherOutput,
     last_points,
@@ -83,7 +84,9 @@ def plan_reading(requests: Mapping[tuple[str, str], Request]) -> Plan:
         positions.append(points.positions)
         spans[key] = slice(start, start + len(points.rows))
         start += len(points.rows)
-    return Plan(texts, np.concatenate(rows), np.concatenate(positions), spans, quiet)
+    none = np.zeros(0, dtype=np.int64)  # objectives may need nothing read
+    places = np.concatenate([none, *rows]), np.concatenate([none, *positions])
+    return Plan(texts, *places, spans, quiet)
 
 
 def _from_start(request: Request) -> bool:
@@ -271,6 +274,8 @@ class Step:
             request = requests[name, key]
             if isinstance(request, Encode):
                 outputs[name][key] = self.model.pool(states[span], request.view, drop)
+            elif isinstance(request, States):
+                outputs[name][key] = states[span]
             elif isinstance(request, Score):
                 asked = request.targets
                 targets = outputs[name][asked].tokens if isinstance(asked, str) else asked
@@ -352,8 +357,7 @@ class Step:
             log[f"{name}/loss"] = float(loss.value.detach())
             log |= {f"{name}/{key}": value for key, value in loss.parts.items()}
             if shares:
-                (grad,) = torch.autograd.grad(weight * loss.value, states, retain_graph=True)
-                norms[name] = float(grad.norm())
+                norms[name] = _gradient_norm(weight * loss.value, states)
             total = total + weight * scales.get(name, 1.0) * loss.value
         total.backward()  # type: ignore[no-untyped-call]
         for name, norm in norms.items():
@@ -368,7 +372,8 @@ class Step:
         graphs: dict[int, torch.Tensor],
         step: int,
     ) -> None:
-        assert states.grad is not None
+        if states.grad is None:  # no loss depends on what is read
+            return
         for number, chunk in enumerate(chunks):
             if not self._mine(number) or plan.quiet[chunk[0]]:
                 continue
@@ -380,3 +385,9 @@ class Step:
             if hidden.requires_grad:
                 gradient = states.grad[torch.from_numpy(places).to(states.device)]
                 hidden.backward(gradient)  # type: ignore[no-untyped-call]
+
+
+def _gradient_norm(loss: torch.Tensor, states: torch.Tensor) -> float:
+    """Norm of a loss's gradient at what was read; 0 where it does not depend on it."""
+    (grad,) = torch.autograd.grad(loss, states, retain_graph=True, allow_unused=True)
+    return 0.0 if grad is None else float(grad.norm())

@@ -64,7 +64,7 @@ def test_a_corpus_that_is_not_there_or_not_whole(
     import gzip
 
     (folder / "ai_train.txt.gz").write_bytes(gzip.compress(b"Here\tO\nParis B-LOC\n"))
-    with pytest.raises(DataError, match="ai_train.txt.gz:2: expected WORD"):
+    with pytest.raises(DataError, match=r"ai_train\.txt\.gz:2: expected WORD"):
         load_corpus("crossner-ai")
     (folder / "ai_train.txt.gz").write_bytes(gzip.compress(b"Here\tO\n"))
     with pytest.raises(DataError, match="1 items, there must be 100"):
@@ -196,9 +196,7 @@ def test_links_join_corpus_and_graph_and_split_by_entity(tmp_path: Path) -> None
     builder.attribute("x", "wikidata_id", "Q1")
     graph = builder.build()
     ids = ["Q1", *(f"Q{n}" for n in range(2, 30)), "y"]
-    lines = [
-        {"text": "It is.", "spans": [{"start": 0, "end": 2, "entity": key}]} for key in ids
-    ]
+    lines = [{"text": "It is.", "spans": [{"start": 0, "end": 2, "entity": key}]} for key in ids]
     file = tmp_path / "links.jsonl"
     file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     found = load_links(str(file), entity_part("Q1"), graph)

@@ -1,0 +1,136 @@
+"""Trained layers over the states of mentions: relations of pairs, and links to entities."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+TEMPERATURE = 10.0
+NIL_START = -2.0
+
+
+def relation_parameters(
+    hidden: int, width: int, relations: int, kinds: int, seed: int
+) -> nn.ParameterDict:
+    """First weights of the head that reads relations.
+
+    Args:
+        hidden: Width of a mention's features.
+        width: Width of the layer between.
+        relations: R, how many relations.
+        kinds: How many types of mentions, the unknown one among them.
+        seed: Of the weights.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    scale = hidden**-0.5
+    return nn.ParameterDict(
+        {
+            "head": torch.randn(width, hidden, generator=draw) * scale,
+            "tail": torch.randn(width, hidden, generator=draw) * scale,
+            "both": torch.randn(width, hidden, generator=draw) * scale,
+            "head_kind": torch.zeros(kinds, width),
+            "tail_kind": torch.zeros(kinds, width),
+            "bias": torch.zeros(width),
+            "out": torch.randn(relations + 1, width, generator=draw) * width**-0.5,
+            "out_bias": torch.zeros(relations + 1),
+        }
+    )
+
+
+def relation_logits(
+    parameters: nn.ParameterDict,
+    things: torch.Tensor,
+    kinds: torch.Tensor,
+    pairs: torch.Tensor,
+) -> torch.Tensor:
+    """What the head says of ordered pairs.
+
+    Args:
+        parameters: Of `relation_parameters`.
+        things: (T, F) features of things.
+        kinds: (T,) int64 type of each.
+        pairs: (P, 2) int64 head and tail.
+
+    Returns:
+        (P, R + 1) float32; column 0 is the threshold: a relation above it holds.
+    """
+    first, second = things[pairs[:, 0]], things[pairs[:, 1]]  # (P, F)
+    inner = (
+        first @ parameters["head"].T
+        + second @ parameters["tail"].T
+        + (first * second) @ parameters["both"].T
+        + parameters["head_kind"][kinds[pairs[:, 0]]]
+        + parameters["tail_kind"][kinds[pairs[:, 1]]]
+        + parameters["bias"]
+    )
+    out: torch.Tensor = functional.gelu(inner) @ parameters["out"].T + parameters["out_bias"]
+    return out
+
+
+def link_parameters(hidden: int, width: int, seed: int) -> nn.ParameterDict:
+    """First weights of the head that links: it begins near the name prior.
+
+    Args:
+        hidden: Width of a mention's features.
+        width: Width of entity embeddings.
+        seed: Of the weights.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    return nn.ParameterDict(
+        {
+            "map": torch.randn(width, hidden, generator=draw) * hidden**-0.5,
+            "log_scale": torch.tensor(math.log(TEMPERATURE)),
+            "prior": torch.tensor(1.0),
+            "nil": torch.tensor(NIL_START),
+        }
+    )
+
+
+def link_logits(
+    parameters: nn.ParameterDict,
+    mentions: torch.Tensor,
+    entities: torch.Tensor,
+    candidates: torch.Tensor,
+    log_prior: torch.Tensor,
+) -> torch.Tensor:
+    """Scores of each mention's candidates and of NIL.
+
+    Args:
+        parameters: Of `link_parameters`.
+        mentions: (M, F) features.
+        entities: (E', P) unit vectors.
+        candidates: (M, C) int64 rows of `entities`; -1 for none.
+        log_prior: (M, C) logarithm of the name prior.
+
+    Returns:
+        (M, C + 1) float32 logits; column 0 is NIL; -inf where there is no candidate.
+    """
+    query = functional.normalize(mentions @ parameters["map"].T, dim=-1)  # (M, P)
+    vectors = entities[candidates.clamp_min(0)]  # (M, C, P)
+    near = (vectors * query[:, None]).sum(-1) * parameters["log_scale"].exp()
+    scores = near + parameters["prior"] * log_prior
+    scores = scores.masked_fill(candidates < 0, -torch.inf)
+    nil = parameters["nil"].expand(len(scores), 1)
+    return torch.cat([nil, scores], dim=1)
+
+
+def span_features(states: torch.Tensor, groups: torch.Tensor, count: int) -> torch.Tensor:
+    """Features of things: the mean over their mentions of first and last state.
+
+    Args:
+        states: (2 S, D) states at the first and last token of each of S mentions in turn.
+        groups: (S,) int64 the thing of each mention.
+        count: T, how many things.
+
+    Returns:
+        (T, 2 D) float32; each mention is normalised to mean 0 and variance 1 first, since hidden
+        states share one large direction.
+    """
+    pairs = states.float().reshape(len(groups), -1)  # (S, 2 D)
+    flat = functional.layer_norm(pairs, pairs.shape[-1:])
+    sums = flat.new_zeros(count, flat.shape[-1]).index_add(0, groups, flat)
+    numbers = torch.bincount(groups, minlength=count).clamp_min(1)
+    return sums / numbers[:, None]

@@ -1,0 +1,225 @@
+"""From texts with mentions to what the relations and the linking objective learn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from accord.errors import ConfigError, DataError
+from accord.graph.graph import KnowledgeGraph
+from accord.model import load
+from accord.model.knowledge_model import KnowledgeModel
+from accord.objectives.linking import NIL, Linking, LinkItem
+from accord.objectives.relations import ReadExample, Relations, RelationsConfig, Vocabulary
+from accord.progress import say
+from accord.text.annotated import read_annotated, write_annotated
+from accord.text.candidates import Candidates
+from accord.text.corpora import load_corpus
+from accord.text.distant import DistantSource
+from accord.text.examples import RelationExample, length
+from accord.text.links import other_ids, with_entities
+from accord.text.mentions import MentionIndex
+from accord.text.pieces import read_pieces
+from accord.text.span_tokens import span_tokens
+from accord.train.checkpoint import RunFolder
+from accord.train.recipe import Recipe
+
+EXAMPLES, VOCABULARY = "examples.jsonl.gz", "extraction.json"
+TEXT_FILES = (".txt", ".md", ".text")
+Kept = TypeVar("Kept")
+
+
+def needs_examples(recipe: Recipe) -> bool:
+    """Whether an objective learns from texts with mentions."""
+    return bool(recipe.relations.weight or recipe.linking.weight)
+
+
+def text_files(paths: Iterable[str | Path]) -> list[Path]:
+    """The files of `--text`; a folder stands for the text files in it.
+
+    Raises:
+        DataError: A folder without any.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_FILES)
+        if path.is_dir() and not inside:
+            raise DataError("no text file in it", path, hint="it may hold .txt, .md and .text")
+        found += inside if path.is_dir() else [path]
+    return found
+
+
+def gather_examples(
+    recipe: Recipe, graph: KnowledgeGraph, data: Iterable[str], texts: Iterable[Path]
+) -> list[RelationExample]:
+    """All train examples: of corpora, of texts by distant supervision, of the graph's descriptions.
+
+    Args:
+        recipe: Nothing is gathered where none of its objectives needs it.
+        graph: The graph; only its train triples are facts.
+        data: Corpora or files of `--data`.
+        texts: Files of `--text`.
+
+    Raises:
+        ConfigError: `data` is given and no objective learns from it.
+        DataError: A file cannot be read or a line of it is wrong.
+    """
+    names = list(data)
+    if not needs_examples(recipe):
+        if names:
+            raise ConfigError(
+                "no objective of this recipe reads annotated text",
+                "leave --data out, or choose a recipe such as kelm",
+            )
+        return []
+    found = [example for name in names for example in _of_corpus(name, graph)]
+    source = DistantSource(graph, MentionIndex(graph))
+    for path in texts:
+        found += source.texts(read_pieces(path))
+    found += source.descriptions()
+    say(f"{len(found):,} texts with mentions to learn from")
+    return found
+
+
+def _of_corpus(name: str, graph: KnowledgeGraph) -> Iterator[RelationExample]:
+    """Its train split; of one that is all test only the mentions of entities for training."""
+    examples, known = load_corpus(name), other_ids(graph)
+    splits = {example.split for example in examples}
+    if "train" in splits:
+        kept = (e for e in examples if e.split == "train")
+        yield from (with_entities(example, known, None) for example in kept)
+        return
+    for example in examples:
+        joined = with_entities(example, known, "train")
+        if example.split:  # of valid or test: its facts are not for training
+            joined = dataclasses.replace(joined, facts=(), asked=())
+        mentions = dataclasses.replace(joined.mentions, split="train")
+        yield dataclasses.replace(joined, mentions=mentions)
+
+
+def kept_examples(run: RunFolder, examples: list[RelationExample] | None) -> list[RelationExample]:
+    """Writes a new run's examples into it, or reads those of one that goes on.
+
+    Args:
+        run: The run.
+        examples: None for one that goes on.
+    """
+    path = run.path / EXAMPLES
+    if examples is None:
+        return read_annotated(path) if path.is_file() else []
+    if examples:
+        write_annotated(path, examples)
+    return examples
+
+
+def build_relations(
+    recipe: Recipe,
+    model: KnowledgeModel,
+    examples: Iterable[RelationExample],
+    run: RunFolder | None = None,
+) -> Relations:
+    """The relations objective over examples with judged pairs.
+
+    Args:
+        recipe: The recipe.
+        model: Its tokenizer and width are used.
+        examples: Train examples.
+        run: Keeps the vocabulary, without which the trained head means nothing.
+    """
+    config = recipe.relations
+    drawn = _sample([e for e in examples if e.asked], config.texts, recipe.seed)
+    vocabulary = Vocabulary.of(drawn)
+    read = list(read_examples(model, drawn, vocabulary, config.twice))
+    width = load.hidden_width(model.lm)
+    if run is not None:
+        run.write_json(VOCABULARY, dataclasses.asdict(vocabulary))
+    return Relations(read, vocabulary, width, config, recipe.seed)
+
+
+def read_examples(
+    model: KnowledgeModel,
+    examples: Iterable[RelationExample],
+    vocabulary: Vocabulary,
+    twice: bool = RelationsConfig().twice,
+) -> Iterator[ReadExample]:
+    """Examples as the model reads them; those longer than its context are left out, counted."""
+    limit = int(getattr(model.lm.config, "max_position_embeddings", 0) or 0)
+    left = 0
+    for example in examples:
+        text = span_tokens(model.tokenizer, example.mentions.text, example.mentions.spans, twice)
+        if limit and length(text.sequence) > limit:
+            left += 1
+        elif example.things:
+            yield ReadExample.of(example, text, vocabulary)
+    if left:
+        say(f"{left:,} texts are left out: the model reads {limit:,} tokens at once")
+
+
+def build_linking(
+    recipe: Recipe,
+    model: KnowledgeModel,
+    graph: KnowledgeGraph,
+    examples: Iterable[RelationExample],
+) -> Linking:
+    """The linking objective over mentions whose entities are known.
+
+    Args:
+        recipe: The recipe.
+        model: Its tokenizer and widths are used.
+        graph: Where candidates come from.
+        examples: Train examples with ids of the graph.
+    """
+    config = recipe.linking
+    known = [e for e in examples if any(s.entity is not None for s in e.mentions.spans)]
+    drawn = _sample(known, config.texts, recipe.seed)
+    items = link_items(model, Candidates(graph, MentionIndex(graph)), drawn, config.twice)
+    width, texts = load.hidden_width(model.lm), model.texts(graph)
+    found = Linking(list(items), texts, width, model.projection.width, config, recipe.seed)
+    texts.prepare(found.pool.tolist())
+    return found
+
+
+def link_items(
+    model: KnowledgeModel,
+    candidates: Candidates,
+    examples: Iterable[RelationExample],
+    twice: bool,
+) -> Iterator[LinkItem]:
+    """Every mention whose entity, or that it has none, is known.
+
+    Args:
+        model: Its tokenizer is used.
+        candidates: Of the graph.
+        examples: With ids of the graph.
+        twice: As in `LinkingConfig`.
+
+    Yields:
+        The mentions in order.
+    """
+    graph = candidates.graph
+    for example in examples:
+        spans = [s for s in example.mentions.spans if s.entity is not None]
+        text = example.mentions.text
+        read = span_tokens(model.tokenizer, text, spans, twice)
+        ids = graph.entities([str(span.entity) for span in spans]).tolist()
+        for span, (first, last), entity in zip(spans, read.places.tolist(), ids, strict=True):
+            found = candidates.of(text[span.start : span.end])
+            yield LinkItem(
+                read.sequence,
+                (first, last),
+                tuple(c.entity for c in found),
+                tuple(c.score for c in found),
+                entity if entity >= 0 else NIL,
+            )
+
+
+def _sample(items: list[Kept], count: int, seed: int) -> list[Kept]:
+    """At most so many, drawn by a seed, in their order."""
+    if len(items) <= count:
+        return items
+    chosen = np.random.default_rng([seed, 7]).choice(len(items), size=count, replace=False)
+    return [items[i] for i in np.sort(chosen)]
