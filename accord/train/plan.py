@@ -24,7 +24,7 @@ from accord.text.examples import length
 from accord.text.qa_prompts import question_prompt
 from accord.text.questions import Question
 from accord.text.render import entity_text
-from accord.train.cache import build_cache, plan_pieces
+from accord.train.cache import plan_pieces
 from accord.train.checkpoint import KEEP
 from accord.train.environment import disk_free_bytes, memory_bytes
 from accord.train.loop import peak_memory
@@ -109,8 +109,6 @@ def probe(
         pieces = _pieces(recipe, model, graph, objectives)
         tokens = sum(len(key[1]) for key in pieces)
         cached = _reading_seconds(model, pieces) if pieces else 0.0
-        if pieces:
-            _attach(recipe, model, objectives, folder)
         seconds, step_tokens = _step_seconds(recipe, model, objectives)
         if recipe.rationale.weight:
             validated = _answering_seconds(recipe, model, questions)
@@ -170,28 +168,19 @@ def _stand_in(recipe: Recipe, graph: KnowledgeGraph, folder: Path) -> Path:
 
 
 def _reading_seconds(model: KnowledgeModel, pieces: list[Key]) -> float:
-    """Seconds in which the frozen layers read all pieces, from a sample of them."""
+    """Seconds in which the frozen layers read all pieces, from a sample of them.
+
+    What the sample gave then stands for every piece, so that steps are timed as with a cache.
+    """
     order = np.random.default_rng(0).permutation(len(pieces))
     sizes = np.cumsum([len(pieces[i][1]) for i in order])
     sample = [pieces[i] for i in order[: int(np.searchsorted(sizes, SAMPLE_TOKENS)) + 1]]
     model.reader.read_pieces(sample[:8])
     start = time.monotonic()
-    model.reader.read_pieces(sample)
+    states = model.reader.read_pieces(sample)
     spent = time.monotonic() - start
+    model.reader.store = _Repeated(states.float().cpu())
     return spent * float(sizes[-1]) / sum(len(key[1]) for key in sample)
-
-
-def _attach(recipe: Recipe, model: KnowledgeModel, objectives: Weighted, folder: Path) -> None:
-    """A cache of what the measured steps read."""
-    asked = (s for step in range(STEPS) for s in _asked(objectives, step))
-    pieces = plan_pieces(model.reader, asked)
-    model.reader.store = build_cache(model.reader, pieces, folder, recipe.loop.cache_gb, "plan")
-
-
-def _asked(objectives: Weighted, step: int) -> Iterable[examples.Sequence]:
-    for objective, _ in objectives:
-        for request in objective.requests(objective.batch(step)).values():
-            yield from request.sequences
 
 
 def _step_seconds(
@@ -241,10 +230,8 @@ def _validation_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeG
     rng = np.random.default_rng(0)
     sample = [entities[i] for i in rng.permutation(len(entities))[:64]]
     sample += [queries[i] for i in rng.permutation(len(queries))[:64]]
-    if recipe.model.freeze_layers and recipe.loop.cache_gb:
-        model.reader.store = _Kept(model, sample)
     start = time.monotonic()
-    model.embed(sample, "query")
+    model.embed(sample, "tail")
     spent = time.monotonic() - start
     times = recipe.loop.steps // recipe.loop.validate_every
     return spent * total / sum(map(length, sample)) * times
@@ -265,23 +252,28 @@ def _answering_seconds(
     return (time.monotonic() - start) * count / len(sample) * times
 
 
-class _Kept:
-    """A store of a few texts in memory, so that a probe reads as a run with its cache does."""
+class _Repeated:
+    """A store that gives the same few states over and over: a probe need not read them all.
 
-    def __init__(self, model: KnowledgeModel, sequences: list[examples.Sequence]) -> None:
-        pieces = plan_pieces(model.reader, sequences)
-        self.rows = model.reader.read_pieces(pieces).float().cpu()
-        lengths = np.array([len(key[1]) for key in pieces], dtype=np.int64)
-        first: list[int] = (np.cumsum(lengths) - lengths).tolist()
-        self.starts = dict(zip(pieces, first, strict=True))
+    Args:
+        states: (n, D).
+    """
+
+    def __init__(self, states: torch.Tensor) -> None:
+        self.states = states
+        self.starts: dict[Key, int] = {}
+        self.rows = 0
 
     def start(self, key: Key) -> int:
-        """First row of a piece, or -1."""
-        return self.starts.get(key, -1)
+        """First row of a piece; every piece is kept."""
+        if key not in self.starts:
+            self.starts[key] = self.rows
+            self.rows += len(key[1])
+        return self.starts[key]
 
     def take(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> torch.Tensor:
         """(n, D) rows."""
-        return self.rows[torch.from_numpy(rows)]
+        return self.states[torch.from_numpy(rows % len(self.states))]
 
 
 def _cache_bytes(recipe: Recipe, model: KnowledgeModel, tokens: int) -> int:
