@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from accord.errors import ConfigError
 from accord.text.examples import QueryForm
 
 DEFAULT_MODEL = "smollm2-135m-q4"
 Adapter = Literal["lora", "full", "none"]
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """Attention from tokens to the vectors of entities mentioned near them."""
+
+    memory: str = ""
+    """Folder of the entity memory; a saved model holds its own copy."""
+    layers: tuple[int, ...] = (-4, -2)
+    """Layers behind which tokens look up entities; negative numbers count from the top."""
+    heads: int = 4
+    """Heads of the attention."""
+    width: int = 128
+    """Width of all heads together."""
+    reach: int = 64
+    """Tokens from a mention up to which it is seen."""
+    neighbours: int = 4
+    """Neighbours in train seen with each mentioned entity, at most."""
+    candidates: int = 1
+    """Entities seen for an ambiguous mention, at most, weighed by how likely each is."""
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ConfigError("model.fusion.layers is empty", "name a layer, or set fusion=off")
+        if self.heads < 1 or self.width < 1 or self.width % self.heads:
+            raise ConfigError(
+                f"model.fusion.width={self.width}, heads={self.heads}",
+                "use a width that the number of heads divides, such as 128 and 4",
+            )
+        if min(self.reach, self.candidates) < 1 or self.neighbours < 0:
+            raise ConfigError(
+                f"model.fusion.reach={self.reach}, candidates={self.candidates}, "
+                f"neighbours={self.neighbours}",
+                "use reach and candidates of 1 or more, neighbours of 0 or more",
+            )
 
 
 @dataclass(frozen=True)
@@ -43,6 +79,8 @@ class ModelConfig:
     """Train triples from which the maps get their closed-form start; 0 starts orthogonal."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of the frozen weights; auto takes bfloat16 where the processor computes in it."""
+    fusion: FusionConfig | None = None
+    """Attention to an entity memory; none is off."""
 
     def __post_init__(self) -> None:
         shares = (self.dropout, self.embedding_dropout)
@@ -66,3 +104,16 @@ class ModelConfig:
                 "model.reading=segments needs frozen layers that read them",
                 "set model.freeze_layers to 1 or more, or model.reading=full",
             )
+
+
+def model_config(values: Mapping[str, Any]) -> ModelConfig:
+    """Settings from what a saved model's header holds.
+
+    Args:
+        values: By field; tables as mappings, lists in place of tuples.
+    """
+    fusion = values.get("fusion")
+    if fusion is None:
+        return ModelConfig(**values)
+    built = FusionConfig(**{**fusion, "layers": tuple(fusion["layers"])})
+    return ModelConfig(**{**values, "fusion": built})

@@ -15,8 +15,18 @@ from accord.errors import ModelError
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
 from accord.model.config import ModelConfig
+from accord.model.fusion import (
+    Fusion,
+    add_fusion,
+    attach_memory,
+    attach_related,
+    fusion_of,
+    knowing,
+    open_memory,
+)
 from accord.model.heads import Projection, compose
-from accord.model.reading import Reader
+from accord.model.memory import EntityMemory
+from accord.model.reading import Reader, continued
 from accord.model.writing import Writer
 from accord.progress import track
 from accord.text import render
@@ -45,6 +55,7 @@ class KnowledgeModel(nn.Module):
         config: What of it is frozen, adapted and projected.
         text: How entities become text.
         device: Where it is.
+        memory: Vectors of entities, for a model with fusion.
     """
 
     def __init__(
@@ -54,6 +65,7 @@ class KnowledgeModel(nn.Module):
         config: ModelConfig,
         text: TextConfig,
         device: torch.device,
+        memory: EntityMemory | None = None,
     ) -> None:
         super().__init__()
         self.lm = lm
@@ -61,6 +73,7 @@ class KnowledgeModel(nn.Module):
         self.config = config
         self.text = text
         self.device = device
+        self.memory = memory
         width = load.hidden_width(lm)
         self.projection = Projection(width, config.projection, config.query).to(device)
         self.reader = Reader(
@@ -80,6 +93,7 @@ class KnowledgeModel(nn.Module):
         text: TextConfig | None = None,
         device: str | None = None,
         seed: int = 0,
+        memory: EntityMemory | None = None,
     ) -> KnowledgeModel:
         """Loads a base model and makes the wanted part trainable.
 
@@ -88,19 +102,49 @@ class KnowledgeModel(nn.Module):
             text: How entities become text.
             device: "cpu", "cuda", ...; None picks one.
             seed: Of the adapter's first weights.
+            memory: For a model with fusion; None opens the one that the settings name.
 
         Returns:
             The model, in eval mode.
+
+        Raises:
+            ConfigError: Fusion without a memory, or at frozen layers.
         """
+        if config.fusion is not None and memory is None:
+            memory = open_memory(config.fusion)
         where = load.pick_device(device)
         lm, tokenizer = load.load_base(config.name, load.pick_dtype(config.dtype, where), where)
         torch.manual_seed(seed)
-        return cls(load.add_adapter(lm, config), tokenizer, config, text or TextConfig(), where)
+        lm = load.add_adapter(lm, config)
+        if config.fusion is not None and memory is not None:
+            add_fusion(lm, config.fusion, memory.width, config.freeze_layers)
+        return cls(lm, tokenizer, config, text or TextConfig(), where, memory).eval()
+
+    @property
+    def fusion(self) -> Fusion | None:
+        """The attention to the memory, a part of the language model; None without."""
+        return fusion_of(self.lm)
+
+    def attach(self, graph: KnowledgeGraph) -> None:
+        """Binds a graph, so that texts are read with what the memory knows of its entities.
+
+        Args:
+            graph: The memory's graph or a descendant of it.
+
+        Raises:
+            GraphError: An unrelated graph.
+            ModelError: The model has no fusion.
+        """
+        if self.fusion is None or self.memory is None:
+            raise ModelError("this model has no fusion", "train one with model.fusion.memory set")
+        attach_memory(self.fusion, self.memory, graph, self.tokenizer)
 
     def texts(self, graph: KnowledgeGraph) -> GraphTexts:
         """The graph's token sequences under this model's tokenizer; kept for the last graph."""
         if self._texts is None or self._texts[0] != graph.hash:
             self._texts = (graph.hash, GraphTexts(graph, self.tokenizer, self.text))
+            if self.fusion is not None and self.memory is not None:
+                attach_related(self.fusion, self.memory, graph, self.tokenizer)
         return self._texts[1]
 
     def pool(
@@ -283,31 +327,13 @@ class KnowledgeModel(nn.Module):
         written: list[str] = [""] * len(starts)
         with track("writing", len(starts), "names") as advance:
             for group in chunks_by_length(lengths + max_new_tokens, EMBED_TOKENS):
-                names = self._continue([starts[i] for i in group], max_new_tokens, texts.end[0])
+                chosen = [starts[i] for i in group]
+                new = continued(self.lm, self.reader, chosen, max_new_tokens, texts.end[0])
+                names = self.tokenizer.batch_decode(new, skip_special_tokens=True)
                 for i, name in zip(group.tolist(), names, strict=True):
-                    written[i] = name
+                    written[i] = str(name).strip()
                 advance(len(group))
         return written
-
-    def _continue(self, starts: list[Sequence], count: int, end: int) -> list[str]:
-        new: list[list[int]] = [[] for _ in starts]
-        active = list(range(len(starts)))
-        for _ in range(count):
-            sequences: list[Sequence] = [(*starts[i], tuple(new[i])) for i in active]
-            hidden = self.reader.last_hidden(sequences)
-            last = torch.tensor([length(s) - 1 for s in sequences], device=self.device)
-            picked = self._argmax(hidden[torch.arange(len(active), device=self.device), last])
-            for i, token in zip(active, picked, strict=True):
-                new[i].append(token)
-            active = [i for i in active if new[i][-1] != end]
-            if not active:
-                break
-        texts = self.tokenizer.batch_decode(new, skip_special_tokens=True)
-        return [str(text).strip() for text in texts]
-
-    def _argmax(self, hidden: torch.Tensor) -> list[int]:
-        head = load.output_weights(self.lm)
-        return [int(t) for t in head(hidden.to(_dtype(head))).argmax(-1).tolist()]
 
     def generate(self, prompts: list[str], max_new_tokens: int = 32, stop: str = "\n") -> list[str]:
         """Continues prompts greedily.
@@ -347,7 +373,8 @@ class KnowledgeModel(nn.Module):
         if len(ids) < 2:
             return np.zeros(0, dtype=np.float32)
         tensor = torch.tensor([ids], device=self.device)
-        hidden = load.run_all(self.lm, tensor, None)[0, :-1]
+        with knowing(self.lm, [tuple(ids)]):
+            hidden = load.run_all(self.lm, tensor, None)[0, :-1]
         return self.logprobs(hidden, tensor[0, 1:, None])[:, 0].cpu().numpy()
 
     def score_continuations(

@@ -17,6 +17,8 @@ from accord.model.last_layer import LastLayerAtPoints
 
 LAYER_LISTS = ("layers", "h", "layer")
 """Where families keep their layers: Llama and kin, GPT-2 and kin, BERT and kin."""
+LAYER_HOLDERS = ("encoder", "transformer")
+"""Parts inside which families of encoders keep that list: BERT and kin, DistilBERT."""
 MLP_TARGETS = (
     *("gate_proj", "up_proj", "down_proj", "gate_up_proj"),
     *("fc1", "fc2", "c_fc", "c_proj", "dense_h_to_4h", "dense_4h_to_h"),
@@ -135,10 +137,12 @@ def layer_list(model: nn.Module) -> nn.ModuleList:
         ModelError: The family keeps them elsewhere.
     """
     stack = base_model(model)
-    for key in LAYER_LISTS:
-        layers = getattr(stack, key, None)
-        if isinstance(layers, nn.ModuleList):
-            return layers
+    parts = [stack, *(getattr(stack, holder, None) for holder in LAYER_HOLDERS)]
+    for part in parts:
+        for key in LAYER_LISTS:
+            layers = getattr(part, key, None)
+            if isinstance(layers, nn.ModuleList):
+                return layers
     raise ModelError(
         f"cannot find the layers of {type(stack).__name__}",
         "freeze_layers and fusion need a family that keeps them in `layers` or `h`",
@@ -171,9 +175,9 @@ def add_adapter(model: nn.Module, config: ModelConfig) -> nn.Module:
         target_modules=lora_targets(layers, config.targets),
         layers_to_transform=list(range(config.freeze_layers, len(layers))),
         layers_pattern=[
-            key for key in LAYER_LISTS if getattr(base_model(model), key, None) is layers
+            name.rsplit(".", 1)[-1] for name, part in model.named_modules() if part is layers
         ],
-        task_type="CAUSAL_LM",
+        task_type="CAUSAL_LM" if model.can_generate() else None,  # type: ignore[operator]
         fan_in_fan_out=any(type(m).__name__ == "Conv1D" for m in layers.modules()),
     )
     wrapped: nn.Module = get_peft_model(model, lora)
@@ -343,7 +347,9 @@ def run_upper(
 
 def _is_pointwise(layer: nn.Module) -> bool:
     window = getattr(getattr(layer, "self_attn", None), "sliding_window", None)
-    return type(layer).__name__ in POINTWISE_LAYERS and window is None
+    # A stand-in would not run what is hooked behind the layer, such as fusion.
+    plain = window is None and not layer._forward_hooks
+    return type(layer).__name__ in POINTWISE_LAYERS and plain
 
 
 def run_all(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from accord.model import load
+from accord.model.fusion import knowing
 from accord.text.collate import chunks_by_length, pad
-from accord.text.examples import Segment, Sequence
+from accord.text.examples import Segment, Sequence, length
 
 Key = tuple[bool, Segment]
 """Whether a sink token is read before the piece, and the piece's tokens."""
@@ -76,7 +77,7 @@ class Reader:
     def pieces(self, sequence: Sequence) -> list[Key]:
         """What the frozen layers read for a sequence, in order."""
         if not self.segments:
-            return [(False, tuple(token for segment in sequence for token in segment))]
+            return [(False, _flat(sequence))]
         return [(i > 0, segment) for i, segment in enumerate(sequence) if segment]
 
     def states_at(
@@ -101,8 +102,10 @@ class Reader:
             last = self.last_hidden(sequences)
         else:
             lower = self.lower(sequences).states
+            asked = (points[0], points[1])
             # A point asked for twice must be there once, or its gradient would count twice.
-            last = load.run_upper(self.lm, lower, None, self.freeze_layers, (points[0], points[1]))
+            with knowing(self.lm, [_flat(sequence) for sequence in sequences]):
+                last = load.run_upper(self.lm, lower, None, self.freeze_layers, asked)
         return last[points][torch.from_numpy(again.reshape(-1)).to(self.device)]
 
     def last_hidden(self, sequences: list[Sequence]) -> torch.Tensor:
@@ -114,10 +117,12 @@ class Reader:
         Returns:
             (N, L, D) `last_hidden_state`; rows past a sequence's length mean nothing.
         """
-        if not self.freeze_layers:
+        lower = self.lower(sequences).states if self.freeze_layers else None
+        with knowing(self.lm, [_flat(sequence) for sequence in sequences]):
+            if lower is not None:
+                return load.run_upper(self.lm, lower, None, self.freeze_layers)
             ids, _ = pad(sequences, self.fill)
             return load.run_all(self.lm, torch.from_numpy(ids).to(self.device), None)
-        return load.run_upper(self.lm, self.lower(sequences).states, None, self.freeze_layers)
 
     @torch.no_grad()
     def lower(self, sequences: list[Sequence]) -> Hidden:
@@ -194,3 +199,40 @@ class Reader:
         tensor = torch.from_numpy(ids).to(self.device)
         with load.adapter_off(self.lm):
             return load.run_lower(self.lm, tensor, None, self.freeze_layers)
+
+
+def _flat(sequence: Sequence) -> Segment:
+    return tuple(token for segment in sequence for token in segment)
+
+
+@torch.no_grad()
+def continued(
+    lm: nn.Module, reader: Reader, starts: list[Sequence], count: int, end: int
+) -> list[list[int]]:
+    """Continues sequences greedily, each read anew for every token, just as in training.
+
+    Args:
+        lm: The language model.
+        reader: Reads it.
+        starts: N sequences.
+        count: Tokens to write at most.
+        end: The token after which nothing is written.
+
+    Returns:
+        N lists of token ids.
+    """
+    head = load.output_weights(lm)
+    dtype = next(head.parameters()).dtype
+    new: list[list[int]] = [[] for _ in starts]
+    active = list(range(len(starts)))
+    for _ in range(count):
+        sequences: list[Sequence] = [(*starts[i], tuple(new[i])) for i in active]
+        hidden = reader.last_hidden(sequences)
+        last = torch.tensor([length(s) - 1 for s in sequences], device=reader.device)
+        picked = head(hidden[torch.arange(len(active), device=reader.device), last].to(dtype))
+        for i, token in zip(active, picked.argmax(-1).tolist(), strict=True):
+            new[i].append(int(token))
+        active = [i for i in active if new[i][-1] != end]
+        if not active:
+            break
+    return new

@@ -17,15 +17,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from accord.errors import DataError, ModelError
+from accord.errors import AccordError, DataError, ModelError
+from accord.graph.load import load_graph
 from accord.model import load
-from accord.model.config import ModelConfig
+from accord.model.config import ModelConfig, model_config
 from accord.model.embedded import file_sha256
 from accord.model.knowledge_model import KnowledgeModel
+from accord.model.memory import EntityMemory
+from accord.progress import say
 from accord.text.render import TextConfig
 
 FORMAT = 1
 HEADER, WEIGHTS = "accord.json", "trained.safetensors"
+MEMORY = "memory"
+"""Folder of the entity memory of a model with fusion."""
 OBJECTIVES = "objectives.safetensors"
 """Trained parameters of objectives, such as a temperature, for a run that goes on."""
 KEYS = ("model", "text", "base_sha256", "graph")
@@ -118,6 +123,8 @@ def _write_files(
     save_file(weights, work / WEIGHTS)
     if hasattr(model.lm, "peft_config"):
         model.lm.save_pretrained(str(work), safe_serialization=True)  # type: ignore[operator]
+    if model.memory is not None:
+        model.memory.save(work / MEMORY)
     header = {
         "format": FORMAT,
         "model": dataclasses.asdict(model.config),
@@ -179,12 +186,23 @@ def load_model(name: str | Path, device: str | None = None) -> KnowledgeModel:
             raise unfinished(name)
         return KnowledgeModel.create(ModelConfig(str(name), adapter="none"), device=device)
     header = read_header(folder)
-    model = KnowledgeModel.create(
-        ModelConfig(**header["model"]), TextConfig(**header["text"]), device
-    )
+    config = model_config(header["model"])
+    memory = None if config.fusion is None else EntityMemory.load(folder / MEMORY)
+    model = KnowledgeModel.create(config, TextConfig(**header["text"]), device, memory=memory)
     check_base(header, folder)
     put_weights(model, read_weights(folder / WEIGHTS), str(folder))
+    if model.fusion is not None:
+        _attach_own_graph(model, folder.parent / "graph.json")
     return model.eval()
+
+
+def _attach_own_graph(model: KnowledgeModel, record: Path) -> None:
+    """Binds the graph that a run was trained on, where it is at hand."""
+    try:
+        spec = str(json.loads(record.read_text("utf-8"))["spec"])
+        model.attach(load_graph(spec))
+    except (OSError, ValueError, KeyError, AccordError) as error:
+        say(f"the model's graph is not at hand, so it reads as its base until one is ({error})")
 
 
 def check_base(header: Mapping[str, Any], folder: Path) -> None:

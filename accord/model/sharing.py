@@ -127,7 +127,7 @@ def merge(run: str | Path, out: str | Path) -> dict[str, Any]:
         {"model": folder, "bytes", "ranks": whether it ranks as the run does}.
 
     Raises:
-        ModelError: The run holds no adapter, or `out` is not empty.
+        ModelError: The run holds no adapter, or a fusion, or `out` is not empty.
     """
     target = Path(out)
     if target.exists() and any(target.iterdir()):
@@ -135,6 +135,11 @@ def merge(run: str | Path, out: str | Path) -> dict[str, Any]:
     if model_folder(run) is None:
         raise ModelError(f"{str(run)!r} holds no trained model", "give a finished run's folder")
     model = load_model(run, "cpu")
+    if model.fusion is not None:
+        raise ModelError(
+            f"{str(run)!r} looks up entities while it reads; a plain model cannot",
+            "train with fusion=off to merge, or use the run as it is",
+        )
     plain: Any = model.lm
     if hasattr(plain, "merge_and_unload"):
         plain = plain.merge_and_unload()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch import nn
 
 from accord.errors import ModelError
 from accord.model import load
+from accord.model.fusion import fusion_of
+from accord.model.gated import Reading
 from accord.progress import track
 from accord.text.collate import tokens
 
@@ -44,6 +47,7 @@ class Writer:
         self.tokenizer = tokenizer
         self.device = device
         self.ends = end_tokens(lm, tokenizer)
+        self.fusion = fusion_of(lm)
         self._texts: dict[int, str] = {}
 
     @torch.no_grad()
@@ -65,7 +69,7 @@ class Writer:
         lengths = [len(row) - shared for row in rows]
         with track("writing", len(rows), "answers") as advance:
             for group in _groups(lengths, max_new_tokens):
-                batch = _Batch(self, [rows[i][shared:] for i in group], start)
+                batch = self._batch([rows[i] for i in group], shared, start)
                 for i, text in zip(group, self._greedy(batch, max_new_tokens, stop), strict=True):
                     for row in place[i]:
                         written[row] = text.split(stop, 1)[0] if stop else text
@@ -130,7 +134,7 @@ class Writer:
         scores = np.zeros(len(prompts))
         with track("scoring", len(prompts), "continuations") as advance:
             for group in _groups([len(row) - shared for row in rows], max(longest, default=0)):
-                batch = _Batch(self, [rows[i][shared:] for i in group], start)
+                batch = self._batch([rows[i] for i in group], shared, start)
                 asked = [(at, i) for at, row in enumerate(group) for i in place[row]]
                 for part in range(0, len(asked), ROWS):
                     at, found = zip(*asked[part : part + ROWS], strict=True)
@@ -178,10 +182,20 @@ class Writer:
             most = min(len(row) for row in rows) - 1
             while count < most and first[count] == last[count]:
                 count += 1
-        if count < SHARED_TOKENS:
+        alike = self.fusion is None or self.fusion.same_start(rows, count)
+        if count < SHARED_TOKENS or not alike:
             return 0, None
-        batch = _Batch(self, [rows[0][:count]], None)
+        batch = _Batch(self, [rows[0][:count]], 0, None, self._known(rows[:1]))
         return count, batch.cache
+
+    def _batch(self, rows: list[Ids], before: int, start: Any) -> _Batch:
+        return _Batch(self, rows, before, start, self._known(rows))
+
+    def _known(self, rows: list[Ids]) -> Reading | None:
+        """What the model's memory knows of prompts; it stays in view while writing."""
+        if self.fusion is None:
+            return None
+        return self.fusion.over(rows, [len(row) - 1 for row in rows])
 
     def run(self, **inputs: Any) -> Any:
         """Runs the model's layers."""
@@ -189,18 +203,33 @@ class Writer:
 
 
 class _Batch:
-    """Rows of one width that are read further together, with what was read before."""
+    """Prompts that are read and written further together.
 
-    def __init__(self, writer: Writer, rows: list[Ids], start: Any) -> None:
+    Args:
+        writer: Whose.
+        rows: The prompts.
+        before: How many of their first tokens were read for all of them.
+        start: The cache of that; None where it is 0.
+        known: What the memory knows of the prompts.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        rows: list[Ids],
+        before: int,
+        start: Any,
+        known: Reading | None,
+    ) -> None:
         from transformers import DynamicCache
 
         self.writer = writer
+        self.known = known
         config: Any = writer.lm.config
         self.cache = DynamicCache(config=config) if start is None else _copy(start)
-        before = 0 if start is None else self.cache.get_seq_length()
         if before:
             self.cache.batch_repeat_interleave(len(rows))
-        ids, mask = _padded(rows, left=True)
+        ids, mask = _padded([row[before:] for row in rows], left=True)
         shown = torch.ones((len(rows), before), dtype=torch.bool)
         self.mask = shown.to(writer.device)
         self.last: torch.Tensor
@@ -217,12 +246,14 @@ class _Batch:
         more = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
         self.mask = torch.cat([self.mask, more], dim=1)
         positions = (self.mask.long().cumsum(-1) - 1).clamp_min(0)[:, -ids.shape[1] :]
-        out = self.writer.run(
-            input_ids=ids,
-            attention_mask=self.mask.long(),
-            position_ids=positions,
-            past_key_values=self.cache,
-        )
+        fusion = self.writer.fusion
+        with nullcontext() if fusion is None else fusion.reading(self.known):
+            out = self.writer.run(
+                input_ids=ids,
+                attention_mask=self.mask.long(),
+                position_ids=positions,
+                past_key_values=self.cache,
+            )
         states: torch.Tensor = out.last_hidden_state
         self.last = states[:, -1]
         return states
@@ -231,6 +262,7 @@ class _Batch:
         """Keeps (m,) rows only; a row may be named twice."""
         self.cache.batch_select_indices(rows)
         self.mask, self.last = self.mask[rows], self.last[rows]
+        self.known = None if self.known is None else self.known.select(rows)
 
     def branch(self, rows: torch.Tensor) -> _Batch:
         """A batch of (m,) of these rows, which stay as they are."""

@@ -13,11 +13,12 @@ import torch
 
 from accord.config import apply_override, find_recipe, load_config, read_toml
 from accord.errors import ConfigError
-from accord.model.config import ModelConfig
+from accord.model.config import ModelConfig, model_config
 from accord.model.embedded import file_sha256
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import (
     HEADER,
+    MEMORY,
     OBJECTIVES,
     WEIGHTS,
     check_base,
@@ -89,7 +90,8 @@ def continued(
             or texts is overridden.
     """
     wanted = load_config(Recipe, recipe, overrides)
-    base, text = ModelConfig(**header["model"]), TextConfig(**header["text"])
+    base, text = model_config(header["model"]), TextConfig(**header["text"])
+    base = _with_memory(base, run)
     said: dict[str, Any] = {}
     for override in overrides:
         said = apply_override(Recipe, said, override)
@@ -100,12 +102,23 @@ def continued(
     changed = {name: getattr(wanted.model, name) for name in FREE if name in asked}
     if lower:
         changed["freeze_layers"] = frozen
+    if base.fusion is None and wanted.model.fusion is not None:
+        changed["fusion"] = wanted.model.fusion  # new and at zero, so nothing changes
     model = dataclasses.replace(base, **changed)
     strict = {*said.get("model", {}), *(set(asked) & {*KIND})} - {"name"}
     _refuse("model", wanted.model, model, strict, run)
     _refuse("text", wanted.text, text, set(said.get("text", {})), run)
     _note(wanted.model, model, set(asked) - strict - {"name"}, run)
     return dataclasses.replace(wanted, model=model, text=text)
+
+
+def _with_memory(base: ModelConfig, run: str) -> ModelConfig:
+    """The settings with the memory that the finished run holds."""
+    folder = model_folder(run)
+    if base.fusion is None or folder is None:
+        return base
+    fusion = dataclasses.replace(base.fusion, memory=str(folder.resolve() / MEMORY))
+    return dataclasses.replace(base, fusion=fusion)
 
 
 def _refuse(table: str, wanted: Any, has: Any, names: Iterable[str], run: str) -> None:
