@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from accord.cli.common import GraphOption, JsonFlag, emit
+from accord.cli.evaluate_text import linking, relations
 from accord.cli.opening import open_graph, record
 
 if TYPE_CHECKING:
@@ -324,6 +325,10 @@ def retention(
     model = load_model(run)
     result = evaluate_retention(model, BaseComparison(model), known, read, drift, config)
     _finish("retention", run, before, result, as_json)
+
+
+app.command()(relations)
+app.command()(linking)
 
 
 def _graph(run: str, graph: str | None, before: Path | None) -> KnowledgeGraph:

@@ -1,0 +1,80 @@
+"""`accord eval relations` and `accord eval linking`: what a run reads out of texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from accord.cli.common import GraphOption, JsonFlag, emit
+from accord.cli.opening import open_graph, record
+
+if TYPE_CHECKING:
+    from accord.text.examples import RelationExample
+
+Run = Annotated[str, typer.Argument(help="Run folder of a recipe such as kelm.")]
+Data = Annotated[
+    str, typer.Option("--data", help="Annotated corpus, or a JSONL file of one's own.")
+]
+Split = Annotated[str, typer.Option(help="valid or test (or train).")]
+Limit = Annotated[int, typer.Option(min=0, help="Texts, drawn by the seed; 0 for all.")]
+Seed = Annotated[int, typer.Option(help="Of the draw; the same seed gives the same result.")]
+Out = Annotated[Path | None, typer.Option(help="JSONL: every text or mention.")]
+
+
+def relations(
+    run: Run,
+    data: Data,
+    split: Split = "valid",
+    limit: Limit = 0,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Relations between given mentions: micro- and macro-F1, per relation, beside the majority."""
+    from accord.evaluate.extractor import Extractor
+    from accord.evaluate.relations import evaluate_relations
+    from accord.text.corpora import load_corpus
+
+    examples = _drawn(load_corpus(data, split), limit, seed)
+    result = evaluate_relations(Extractor.open(run), examples, data, split)
+    _finish("relations", run, data, result, out, as_json)
+
+
+def linking(
+    run: Run,
+    data: Data,
+    graph: GraphOption = None,
+    split: Split = "valid",
+    limit: Limit = 0,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Entities of given mentions, 'none' among them: accuracy, candidates' recall, NIL F1."""
+    from accord.evaluate.extractor import Extractor
+    from accord.evaluate.linking import evaluate_linking
+    from accord.text.links import load_links
+
+    known = open_graph(run, graph)
+    examples = _drawn(load_links(data, split, known), limit, seed)
+    result = evaluate_linking(Extractor.open(run), known, examples, data, split)
+    _finish("linking", run, data, result, out, as_json)
+
+
+def _drawn(examples: list[RelationExample], limit: int, seed: int) -> list[RelationExample]:
+    import numpy as np
+
+    from accord.evaluate.statistics import stratified_sample
+
+    rows = stratified_sample(np.zeros(len(examples), dtype=np.int64), limit or None, seed)
+    return [examples[i] for i in rows]
+
+
+def _finish(kind: str, run: str, data: str, result: Any, out: Path | None, as_json: bool) -> None:
+    if out:
+        result.dump(out)
+    found = result.to_dict()
+    record(f"{kind}-{Path(data).name.split('.')[0]}", run, None, found)
+    emit(found, as_json, result.to_text)

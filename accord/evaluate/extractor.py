@@ -1,0 +1,169 @@
+"""Opens a run's trained heads and applies them: relations of pairs, links of mentions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from accord.config import load_config
+from accord.errors import ConfigError
+from accord.graph.graph import KnowledgeGraph
+from accord.model.knowledge_model import KnowledgeModel
+from accord.model.saving import OBJECTIVES, load_model, model_folder, read_weights
+from accord.model.span_heads import link_logits, relation_logits, span_features
+from accord.objectives.linking import FLOOR, LinkItem
+from accord.objectives.relations import ReadExample, Vocabulary, join_examples
+from accord.progress import track
+from accord.text.collate import chunks_by_length
+from accord.text.examples import length
+from accord.train.checkpoint import RunFolder
+from accord.train.extraction import VOCABULARY
+from accord.train.recipe import Recipe
+
+READ_TOKENS = 4096
+HINT = "train one: accord train kelm --graph GRAPH --data CORPUS --out RUN"
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A model with what its run learnt about mentions."""
+
+    model: KnowledgeModel
+    recipe: Recipe
+    vocabulary: Vocabulary
+    relation_head: nn.ParameterDict
+    """Empty where the run has not learnt relations."""
+    link_head: nn.ParameterDict
+    """Empty where the run has not learnt to link."""
+
+    @classmethod
+    def open(cls, run: str | Path, device: str | None = None) -> Extractor:
+        """Opens a finished run.
+
+        Args:
+            run: The run folder.
+            device: "cpu", "cuda", ...; None picks one.
+
+        Raises:
+            ConfigError: A base model, which has no such heads.
+            ModelError: The run is not finished.
+        """
+        folder = model_folder(run)
+        if folder is None and not (Path(run) / "config.toml").is_file():
+            raise ConfigError(f"{str(run)!r} is no run: a base model has no heads", HINT)
+        model = load_model(run, device)  # says so where the run is not finished
+        kept = read_weights(folder / OBJECTIVES) if folder else {}
+        relations = _head(kept, "relations", model.device)
+        found = RunFolder(run).read_json(VOCABULARY) if len(relations) else {}
+        vocabulary = Vocabulary(tuple(found.get("relations", ())), tuple(found.get("kinds", ("",))))
+        recipe = load_config(Recipe, Path(run) / "config.toml")
+        return cls(model, recipe, vocabulary, relations, _head(kept, "linking", model.device))
+
+    def needs(self, name: str) -> None:
+        """Makes sure that the run has a head.
+
+        Args:
+            name: relations or linking.
+
+        Raises:
+            ConfigError: It has not.
+        """
+        if not len(self.relation_head if name == "relations" else self.link_head):
+            raise ConfigError(f"the run has not learnt {name}: {name}.weight was 0", HINT)
+
+    @torch.no_grad()
+    def relations(self, examples: Sequence[ReadExample]) -> list[Float32]:
+        """How much each relation of each judged pair stands above the threshold.
+
+        Args:
+            examples: As `train.extraction.read_examples` gives them.
+
+        Returns:
+            For each example (P, R) float32 logits; the sigmoid is the probability.
+        """
+        self.needs("relations")
+        found = [np.zeros((0, 0), dtype=np.float32)] * len(examples)
+        lengths = np.array([length(e.text.sequence) for e in examples], dtype=np.int64)
+        with track("reading", len(examples), "texts") as advance:
+            for group in chunks_by_length(lengths, READ_TOKENS):
+                some = [examples[i] for i in group]
+                margins = self._margins(some)
+                ends = np.cumsum([len(example.pairs) for example in some])[:-1]
+                for i, rows in zip(group.tolist(), np.split(margins, ends), strict=True):
+                    found[i] = rows
+                advance(len(group))
+        return found
+
+    def _margins(self, examples: Sequence[ReadExample]) -> Float32:
+        whole = [np.arange(len(example.pairs), dtype=np.int64) for example in examples]
+        batch, where = join_examples(examples, whole), self.model.device
+        points = batch.points
+        states = self.model.reader.states_at(batch.sequences, points.rows, points.positions)
+        things = span_features(states, batch.groups.to(where), len(batch.kinds))
+        logits = relation_logits(
+            self.relation_head, things, batch.kinds.to(where), batch.pairs.to(where)
+        )
+        return (logits[:, 1:] - logits[:, :1]).cpu().numpy()
+
+    @torch.no_grad()
+    def links(self, graph: KnowledgeGraph, items: Sequence[LinkItem]) -> list[Float32]:
+        """How probable each candidate of each mention is, and that none is right.
+
+        Args:
+            graph: The graph of the candidates.
+            items: Mentions with their candidates.
+
+        Returns:
+            For each mention (1 + C,) float32 probabilities, NIL first.
+        """
+        self.needs("linking")
+        entities = list(dict.fromkeys(e for item in items for e in item.candidates))
+        row = {entity: i for i, entity in enumerate(entities)}
+        vectors = torch.zeros(1, self.model.projection.width, device=self.model.device)
+        if entities:
+            read = self.model.embed_entities(graph, np.array(entities, dtype=np.int64))
+            vectors = torch.from_numpy(read).to(self.model.device)
+        found = [np.ones(1, dtype=np.float32)] * len(items)
+        lengths = np.array([length(item.sequence) for item in items], dtype=np.int64)
+        with track("linking", len(items), "mentions") as advance:
+            for group in chunks_by_length(lengths, READ_TOKENS):
+                some = [items[i] for i in group]
+                probabilities = self._probabilities(some, row, vectors)
+                for i, item, values in zip(group.tolist(), some, probabilities, strict=True):
+                    found[i] = values[: 1 + len(item.candidates)]
+                advance(len(group))
+        return found
+
+    def _probabilities(
+        self, items: Sequence[LinkItem], row: dict[int, int], vectors: torch.Tensor
+    ) -> Float32:
+        widest = max(len(item.candidates) for item in items)
+        rows = np.full((len(items), widest), -1, dtype=np.int64)
+        prior = np.full((len(items), widest), FLOOR, dtype=np.float32)
+        for i, item in enumerate(items):
+            rows[i, : len(item.candidates)] = [row[entity] for entity in item.candidates]
+            prior[i, : len(item.prior)] = np.maximum(item.prior, FLOOR)
+        where, count = self.model.device, len(items)
+        places = np.array([item.place for item in items], dtype=np.int64).reshape(-1)
+        texts = np.repeat(np.arange(count, dtype=np.int64), 2)
+        states = self.model.reader.states_at([item.sequence for item in items], texts, places)
+        features = span_features(states, torch.arange(count, device=where), count)
+        candidates = torch.from_numpy(rows).to(where)
+        log_prior = torch.from_numpy(np.log(prior)).to(where)
+        logits = link_logits(self.link_head, features, vectors, candidates, log_prior)
+        return torch.softmax(logits, dim=-1).cpu().numpy()
+
+
+def _head(kept: dict[str, torch.Tensor], name: str, device: torch.device) -> nn.ParameterDict:
+    prefix = f"{name}."
+    own = {k.removeprefix(prefix): t for k, t in kept.items() if k.startswith(prefix)}
+    return nn.ParameterDict(
+        {k: nn.Parameter(t.to(device), requires_grad=False) for k, t in own.items()}
+    )
