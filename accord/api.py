@@ -20,7 +20,9 @@ from accord.model.saving import (
     model_folder,
     save_pretrained,
 )
+from accord.model.structure import FOLDER as STRUCTURE
 from accord.objectives.rationale import Rationale
+from accord.objectives.structure import Structure, structure_of
 from accord.progress import say
 from accord.text.questions import Question, read_questions, write_questions
 from accord.train.checkpoint import RunFolder, graph_record
@@ -131,12 +133,15 @@ def train_run(
     trained = KnowledgeModel.create(settings.model, settings.text, where, settings.seed)
     if start is not None:
         put_start(trained, start)
+    if trained.fusion is not None:
+        trained.attach(opened)
     with accelerator.main_process_first():
         examples = kept_examples(run, gathered)
         objectives = build_objectives(settings, trained, opened, files, run, questions, examples)
     for objective, _ in objectives:
         objective.parameters.to(trained.device)
-    validate = _validation(settings, opened, questions)
+    structure = structure_of(o for o, _ in objectives)
+    validate = _validation(settings, opened, questions, structure)
     cached = _cache(settings, trained, objectives, opened, run, accelerator)
     if start is not None:
         put_parameters(objectives, start)
@@ -222,6 +227,8 @@ def _cache(
     if settings.rationale.weight or needs_examples(settings):  # valid triples are not ranked
         with accelerator.main_process_first():
             return attach_cache(settings, model, objectives, run.path / "cache")
+    if not settings.model.freeze_layers:
+        return 0
     texts = model.texts(graph)
     valid = graph.triples_of("valid").astype(np.int64)
     queries = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
@@ -232,20 +239,42 @@ def _cache(
 
 
 def _validation(
-    settings: Recipe, graph: KnowledgeGraph, questions: list[Question]
+    settings: Recipe,
+    graph: KnowledgeGraph,
+    questions: list[Question],
+    structure: Structure | None,
 ) -> Callable[[KnowledgeModel], float] | None:
-    """Exact match on valid questions, else MRR on valid triples filtered with train and valid."""
+    """Exact match on valid questions, else MRR on valid triples filtered with train and valid.
+
+    Triples are ranked by structure embeddings where the model does not learn to.
+    """
     if not settings.loop.validate_every:
         return None
     if settings.rationale.weight:
         return _validation_by_questions(settings, questions)
     if needs_examples(settings) or not len(graph.triples_of("valid")):
         return None  # heads of relations and links are kept as the last step leaves them
+    if structure is not None and not settings.contrastive.weight:
+        return _validation_by_structure(settings, graph, structure)
     from accord.evaluate.link_prediction import evaluate_link_prediction
 
     def validate(model: KnowledgeModel) -> float:
         result = evaluate_link_prediction(
             model, graph, split="valid", limit=settings.loop.validate_queries, baseline=False
+        )
+        return result.mrr
+
+    return validate
+
+
+def _validation_by_structure(
+    settings: Recipe, graph: KnowledgeGraph, structure: Structure
+) -> Callable[[KnowledgeModel], float]:
+    from accord.evaluate.structure import evaluate_structure
+
+    def validate(model: KnowledgeModel) -> float:
+        result = evaluate_structure(
+            structure.vectors(), graph, limit=settings.loop.validate_queries, baseline=False
         )
         return result.mrr
 
@@ -309,5 +338,8 @@ def _finish(
     kept = {f"{o.name}.{k}": p for o, _ in loop.objectives for k, p in o.parameters.items()}
     record = graph_record(graph, graph.name)
     save_pretrained(model, run.path / "model", record, facts, kept, lineage(run))
+    structure = structure_of(o for o, _ in loop.objectives)
+    if structure is not None:
+        structure.vectors().save(run.path / "model" / STRUCTURE)
     run.write_json("result.json", result)
     say(f"run written to {run.path}")

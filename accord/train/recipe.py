@@ -105,3 +105,10 @@ class Recipe:
         )
         if not any(part.weight for part in parts):
             raise ConfigError("every objective's weight is 0", "give one of them a weight")
+        fusion = self.model.fusion
+        if fusion and fusion.neighbours and (self.contrastive.weight or self.completion.weight):
+            raise ConfigError(
+                f"model.fusion.neighbours is {fusion.neighbours}: the neighbours of a query's head "
+                "in train hold its answer",
+                "set model.fusion.neighbours=0 with the contrastive or completion objective",
+            )
