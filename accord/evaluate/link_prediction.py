@@ -169,7 +169,7 @@ def evaluate_link_prediction(
         GraphError: The split has no triples.
         ModelError: The model gives NaN.
     """
-    triples = _sample(graph, split, limit, seed)
+    triples = drawn_triples(graph, split, limit, seed)
     queries, _ = queries_of(triples, graph.num_relations)
     scorer = EmbeddingScorer(model, graph, queries)
     known = filter_splits or default_filter(split)
@@ -223,9 +223,14 @@ def evaluate_scorer(
     )
 
 
-def _sample(
+def drawn_triples(
     graph: KnowledgeGraph, split: str, limit: int | None, seed: int
 ) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """(T, 3) triples of a split, at most `limit`, such that each relation keeps its share.
+
+    Raises:
+        GraphError: The split has no triples.
+    """
     triples = graph.triples_of(split)
     if not len(triples):
         raise GraphError(

@@ -89,6 +89,7 @@ class Contrastive:
     """
 
     name = "contrastive"
+    learning_rate: float | None = None
 
     def __init__(
         self,

@@ -24,6 +24,9 @@ from accord.train.checkpoint import RunFolder
 from accord.train.recipe import LoopConfig
 from accord.train.step import Step
 
+BEST_OBJECTIVE = "objectives."
+"""What names of objectives' own parameters begin with among the best weights."""
+
 
 @dataclass
 class Progress:
@@ -85,10 +88,17 @@ class Loop:
         self._stop = False
 
     def _groups(self) -> list[dict[str, Any]]:
-        decayed = [p for p in [*self.shared, *self.replicated] if p.dim() > 1]
-        plain = [p for p in [*self.shared, *self.replicated] if p.dim() <= 1]
-        groups = [(decayed, self.config.weight_decay), (plain, 0.0)]
-        return [{"params": ps, "weight_decay": decay} for ps, decay in groups if ps]
+        alone = [o for o, _ in self.objectives if o.learning_rate is not None]
+        own = {id(p) for o in alone for p in o.parameters.values()}
+        common = [p for p in [*self.shared, *self.replicated] if id(p) not in own]
+        decayed = [p for p in common if p.dim() > 1]
+        plain = [p for p in common if p.dim() <= 1]
+        groups = [(decayed, self.config.weight_decay, 1.0), (plain, 0.0, 1.0)]
+        for objective, _ in self.objectives:
+            if objective.learning_rate is not None:
+                factor = objective.learning_rate / self.config.learning_rate
+                groups.append((list(objective.parameters.values()), 0.0, factor))
+        return [{"params": p, "weight_decay": d, "factor": f} for p, d, f in groups if p]
 
     def fit(self, resume: bool = False) -> Progress:
         """Runs to the last step, or until validation stops improving.
@@ -118,8 +128,17 @@ class Loop:
                     self._save()
                     raise KeyboardInterrupt
         if self.progress.best_weights:
-            put_weights(self.model, self.progress.best_weights, "the best step")
+            self._put_best(self.progress.best_weights)
         return self.progress
+
+    def _put_best(self, best: dict[str, torch.Tensor]) -> None:
+        own = {k.removeprefix(BEST_OBJECTIVE): t for k, t in best.items() if _of_objective(k)}
+        weights = {k: t for k, t in best.items() if not _of_objective(k)}
+        put_weights(self.model, weights, "the best step")
+        with torch.no_grad():
+            for objective, _ in self.objectives:
+                for key, parameter in objective.parameters.items():
+                    parameter.copy_(own.get(f"{objective.name}.{key}", parameter))
 
     def _due(self) -> bool:
         every = self.config.validate_every
@@ -161,7 +180,7 @@ class Loop:
     def _set_rate(self, step: int) -> float:
         rate = learning_rate(self.config, step)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         return rate
 
     def _reduce_and_clip(self) -> float:
@@ -194,9 +213,11 @@ class Loop:
         figure = self.validate(self.model)
         if figure > progress.best:
             progress.best, progress.best_step, progress.waited = figure, progress.step, 0
-            progress.best_weights = {
-                k: p.detach().cpu().clone() for k, p in trainable(self.model).items()
-            }
+            named = dict(trainable(self.model))
+            for objective, _ in self.objectives:
+                start = f"{BEST_OBJECTIVE}{objective.name}"
+                named |= {f"{start}.{k}": p for k, p in objective.parameters.items()}
+            progress.best_weights = {k: p.detach().cpu().clone() for k, p in named.items()}
         else:
             progress.waited += 1
         if self.config.patience and progress.waited >= self.config.patience:
@@ -301,6 +322,10 @@ def learning_rate(config: LoopConfig, step: int) -> float:
     done = (step - warm) / max(1, config.steps - warm)
     shape = {"cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1 - done, "constant": 1.0}
     return config.learning_rate * shape[config.schedule]
+
+
+def _of_objective(name: str) -> bool:
+    return name.startswith(BEST_OBJECTIVE)
 
 
 def _all_reduce(parameters: list[nn.Parameter], mean: bool) -> None:

@@ -1,0 +1,98 @@
+"""Ranking by structure embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from accord.evaluate.known import default_filter
+from accord.evaluate.link_prediction import (
+    LinkPredictionResult,
+    drawn_triples,
+    evaluate_scorer,
+)
+from accord.evaluate.protocol import Float32, Int64
+from accord.evaluate.ranking import HITS
+from accord.graph.graph import KnowledgeGraph
+from accord.model.structure import StructureVectors, all_scores, compose
+
+DISTANCE_CELLS = 2**24
+"""Numbers of all differences at once, where distances are added up by hand."""
+
+
+class StructureScorer:
+    """Scores of trained structure embeddings.
+
+    Args:
+        vectors: The embeddings.
+        graph: Their graph or a descendant. What came later has no vector: as a candidate it has
+            the query's mean score, and queries about it score all alike.
+
+    Raises:
+        GraphError: An unrelated graph.
+    """
+
+    def __init__(self, vectors: StructureVectors, graph: KnowledgeGraph) -> None:
+        memory = vectors.entities.bind(graph)
+        every = np.arange(graph.num_entities, dtype=np.int64)
+        self._entities = memory.rows(every)  # (E, D)
+        self._known = memory.known(every)
+        self._rows = vectors.relation_rows(graph)
+        tables = (vectors.relations, vectors.inverse_relations)
+        self._relations = torch.from_numpy(np.stack(tables))  # (2, R, Dr)
+        self._interaction, self._norm = vectors.interaction, vectors.norm
+
+    @torch.no_grad()
+    def scores(self, queries: Int64) -> Float32:
+        """(B, E) float32."""
+        inverse, relation = np.divmod(queries[:, 1], len(self._rows))
+        row = self._rows[relation]
+        heads = self._entities[torch.from_numpy(queries[:, 0])]
+        relations = self._relations[torch.from_numpy(inverse), torch.from_numpy(np.maximum(row, 0))]
+        asked = compose(self._interaction, heads, relations)
+        step = len(asked) if self._norm == 2 else DISTANCE_CELLS // self._entities.numel()
+        parts = [
+            all_scores(self._interaction, block, self._entities, self._norm)
+            for block in torch.split(asked, max(1, step))
+        ]
+        found: Float32 = torch.cat(parts).numpy()
+        if not self._known.all():
+            found[:, ~self._known] = found[:, self._known].mean(axis=1, keepdims=True)
+        found[(row < 0) | ~self._known[queries[:, 0]]] = 0.0
+        return found
+
+
+def evaluate_structure(
+    vectors: StructureVectors,
+    graph: KnowledgeGraph,
+    split: str = "valid",
+    filter_splits: tuple[str, ...] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    hits: Sequence[int] = HITS,
+    baseline: bool = True,
+) -> LinkPredictionResult:
+    """`evaluate_link_prediction` by structure embeddings in place of a model's.
+
+    Args:
+        vectors: The embeddings.
+        graph: Their graph or a descendant.
+        split: Whose triples to predict.
+        filter_splits: Whose triples are known and do not compete; default as there.
+        limit: Only so many triples, drawn so that each relation keeps its share.
+        seed: For the draw.
+        hits: The k of Hits@k.
+        baseline: Whether to rank by frequency in train beside.
+
+    Returns:
+        Ranks and metrics.
+
+    Raises:
+        GraphError: The split has no triples, or the graph is unrelated.
+    """
+    triples = drawn_triples(graph, split, limit, seed)
+    known = filter_splits or default_filter(split)
+    scorer = StructureScorer(vectors, graph)
+    return evaluate_scorer(scorer, graph, triples, split, known, None, hits, baseline)
