@@ -64,9 +64,6 @@ def load_config(cls: type[T], recipe: str | Path | None, overrides: Iterable[str
     return built
 
 
-# -- recipes
-
-
 def recipes_folder() -> Path:
     """Where the recipes are: inside the installed package, else the repository's folder."""
     package = Path(__file__).resolve().parent
@@ -109,9 +106,6 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}", "see https://toml.io") from error
-
-
-# -- from a tree of values to a dataclass
 
 
 def _build(cls: Any, base: Any, tree: Mapping[str, Any], where: str, path: tuple[str, ...]) -> Any:
@@ -196,15 +190,12 @@ def _convert_tuple(value: Any, kind: Any, where: str, path: tuple[str, ...]) -> 
     return tuple(_convert(v, k, where, path) for v, k in zip(value, args, strict=True))
 
 
-# -- overrides
-
-
 def apply_override(cls: type[Any], tree: Mapping[str, Any], override: str) -> dict[str, Any]:
     """A copy of a tree of values with one `key=value` put into it."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: not key=value", "for example --set seed=1")
-    path = _resolve(cls, key.strip(), override)
+    path = _resolve(cls, tree, key.strip(), override)
     value = _parse(text.strip(), kind := dict(_paths(cls))[path])
     _convert(value, kind, f"--set {override}", path)
     return _with(tree, path, value)
@@ -229,20 +220,33 @@ def _table(kind: Any) -> Any | None:
     return None
 
 
-def _resolve(cls: Any, key: str, override: str) -> tuple[str, ...]:
+def _resolve(cls: Any, tree: Mapping[str, Any], key: str, override: str) -> tuple[str, ...]:
     wanted = tuple(key.split("."))
     paths = [path for path, _ in _paths(cls)]
     if wanted in paths:
         return wanted
     found = [path for path in paths if path[-len(wanted) :] == wanted]
-    if len(found) == 1:
-        return found[0]
+    used = [path for path in found if _weighs(cls, tree, path[0])]
+    for choice in (found, used):  # a short name means the part that the recipe uses
+        if len(choice) == 1:
+            return choice[0]
     names = [".".join(path) for path in found or paths]
     if found:
         hint = "write " + " or ".join(names)
         raise ConfigError(f"--set {override}: {key!r} is {len(found)} settings", hint)
     ends = {path[-1] for path in paths}
     raise ConfigError(f"--set {override}: no setting {key!r}", nearest(key, [*ends, *names]))
+
+
+def _weighs(cls: Any, tree: Mapping[str, Any], table: str) -> bool:
+    """Whether a table is in use: one with a `weight` is not where that is 0."""
+    inner = _table(get_type_hints(cls)[table])
+    fields = {f.name: f for f in dataclasses.fields(inner)} if inner is not None else {}
+    if "weight" not in fields:
+        return True
+    given = tree.get(table)
+    weight = given.get("weight") if isinstance(given, Mapping) else None
+    return bool(fields["weight"].default if weight is None else weight)
 
 
 def _parse(text: str, kind: Any) -> Any:
@@ -298,9 +302,6 @@ def _with(tree: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[st
     return copy
 
 
-# -- out again
-
-
 def to_toml(config: Any) -> str:
     """The resolved configuration as TOML that `load_config` reads back to an equal one.
 
@@ -334,9 +335,6 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, (str, Path)):
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value).lower() if isinstance(value, (bool, float)) else str(value)
-
-
-# -- documentation
 
 
 def describe(cls: type[Any], prefix: str = "", base: Any = None) -> list[Setting]:

@@ -209,3 +209,29 @@ def test_describe_gives_key_type_default_and_help() -> None:
     assert rows["limit"].type == "an integer or none"
     assert rows["contrast.queue.batches"].default == "2"
     assert "contrast" not in rows
+
+
+@dataclass(frozen=True)
+class Used:
+    weight: float = 1.0
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Unused:
+    weight: float = 0.0
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Both:
+    used: Used = field(default_factory=Used)
+    unused: Unused = field(default_factory=Unused)
+
+
+def test_a_short_name_means_the_part_that_is_used() -> None:
+    assert load_config(Both, None, ["size=5"]).used.size == 5
+    turned = load_config(Both, None, ["used.weight=0", "unused.weight=1", "size=5"])
+    assert (turned.used.size, turned.unused.size) == (1, 5)
+    with pytest.raises(ConfigError, match="'size' is 2 settings"):
+        load_config(Both, None, ["unused.weight=1", "size=5"])
