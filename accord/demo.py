@@ -183,7 +183,16 @@ def measurements(seed: int) -> CompareConfig:
     """How much the demo measures; every relation keeps its share of the samples."""
     from accord.evaluate.compare import CompareConfig
 
-    return CompareConfig(TRIPLES, QUESTIONS, ("tail",), WORDS, seed)
+    # Tails are asked for as the model was trained: by names alone, without examples.
+    return CompareConfig(
+        triples=TRIPLES,
+        questions=QUESTIONS,
+        tasks=("tail",),
+        shots=0,
+        describe=False,
+        words=WORDS,
+        seed=seed,
+    )
 
 
 def _train(run: Path, graph: Path, config: DemoConfig, seed: int) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from accord.graph.paths_emit import (
 
 ANCHORS = 8
 ANCHOR_HOPS = 3
-"""The paper's k and m are not published; these did well on the benchmark's graphs."""
+"""The paper's k and m are not published; these are guesses, no others were measured."""
 UNKNOWN = 255
 ENTITY, PARENT, NEXT, WALKED = range(4)
 """Columns of the pool of partial paths: where it ends, the path it extends, the next of the same
