@@ -88,25 +88,51 @@ def load_base(name: str, dtype: torch.dtype, device: torch.device) -> tuple[nn.M
     Raises:
         ModelError: It cannot be found or read.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer, logging
+    from transformers import AutoModelForCausalLM
+
+    model, tokenizer = _pretrained(AutoModelForCausalLM, name, dtype)
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"the tokenizer of {name!r} has no end token", "choose another model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model.to(device).eval().requires_grad_(False), tokenizer
+
+
+def load_encoder(name: str, dtype: torch.dtype, device: torch.device) -> tuple[nn.Module, Any]:
+    """Loads an encoder without its heads, and its tokenizer; arguments as `load_base`.
+
+    Returns:
+        The model in eval mode and a fast tokenizer with padding and mask tokens.
+
+    Raises:
+        ModelError: It cannot be found or read, or is no encoder with a mask token.
+    """
+    from transformers import AutoModel
+
+    model, tokenizer = _pretrained(AutoModel, name, dtype)
+    if tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
+        raise ModelError(
+            f"the tokenizer of {name!r} has no mask or no padding token",
+            "choose a BERT-type encoder such as all-minilm-l6-v2",
+        )
+    return model.to(device).eval().requires_grad_(False), tokenizer
+
+
+def _pretrained(auto: Any, name: str, dtype: torch.dtype) -> tuple[nn.Module, Any]:
+    from transformers import AutoTokenizer, logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = resolve(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
+        model = auto.from_pretrained(
             folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
         )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         hint = nearest(name, embedded.EMBEDDED) or "check the name, the network or HF_HOME"
         raise ModelError(f"cannot load model {name!r}: {reason}", hint) from error
-    if tokenizer.eos_token_id is None:
-        raise ModelError(f"the tokenizer of {name!r} has no end token", "choose another model")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    module: nn.Module = model
-    return module.to(device).eval().requires_grad_(False), tokenizer
+    return model, tokenizer
 
 
 def without_adapter(model: nn.Module) -> nn.Module:
