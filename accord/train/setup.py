@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from accord.objectives.contrastive import Contrastive
 from accord.objectives.language import Language
 from accord.objectives.structure import Structure
 from accord.objectives.triples import TripleSource
-from accord.progress import say
+from accord.progress import say, track
 from accord.text.collate import tokens
 from accord.text.examples import RelationExample, Sequence
 from accord.text.questions import Question
@@ -172,14 +173,21 @@ def own_continuations(model: KnowledgeModel, count: int, size: int, seed: int) -
     start = model.tokenizer.eos_token_id if start is None else start
     first = torch.full((count, 1), int(start), device=model.device)
     torch.manual_seed(seed)
-    out = model.lm.generate(  # type: ignore[operator]
-        input_ids=first,
-        attention_mask=torch.ones_like(first),
-        max_new_tokens=size,
-        do_sample=True,
-        top_k=0,
-        pad_token_id=model.tokenizer.pad_token_id,
-    )
+    with track(f"writing {count} texts", size, "tokens each") as advance:
+
+        def shown(ids: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+            advance(1)
+            return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)  # nothing stops here
+
+        out = model.lm.generate(  # type: ignore[operator]
+            input_ids=first,
+            attention_mask=torch.ones_like(first),
+            max_new_tokens=size,
+            do_sample=True,
+            top_k=0,
+            pad_token_id=model.tokenizer.pad_token_id,
+            stopping_criteria=[shown],
+        )
     stop = {int(model.tokenizer.eos_token_id), int(model.tokenizer.pad_token_id)}
     found: list[Sequence] = []
     for row in out.tolist():
