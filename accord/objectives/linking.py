@@ -157,7 +157,8 @@ class Linking(Stateless):
         targets = batch.targets.to(logits.device)
         value = functional.cross_entropy(logits, targets)
         right = (logits.argmax(-1) == targets).float().mean()
-        return Loss(value, {"right": float(right), "prior": float(self.parameters["prior"])})
+        prior = float(self.parameters["prior"].detach())
+        return Loss(value, {"right": float(right), "prior": prior})
 
     def size(self, batch: LinkingBatch) -> int:
         """Mentions."""
