@@ -7,8 +7,9 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from accord.cli.main import COMMANDS, load_command
 from accord.config import describe, field_docs, recipe_names
@@ -101,16 +102,26 @@ def _cell(text: str | None) -> str:
 def settings() -> str:
     """The reference of all settings as Markdown."""
     recipes = ", ".join(f"`{name}`" for name in recipe_names())
-    parts, table, texts = [NOTE + SETTINGS.format(recipes=recipes)], None, field_docs(Recipe)
+    parts, table = [NOTE + SETTINGS.format(recipes=recipes)], None
     for row in describe(Recipe):
         group = row.key.rpartition(".")[0]
         if group != table:
             table = group
-            title = f"\n## {group}\n\n{_cell(texts.get(group))}\n" if group else ""
+            title = f"\n## {group}\n\n{_cell(_about(group))}\n" if group else ""
             parts.append(f"{title}\n| key | what | default |\n| --- | --- | --- |")
         default = f"`{row.default}`" if row.default else ""
         parts.append(f"| `{row.key}` | {_cell(row.help)} ({_cell(row.type)}) | {default} |")
     return "\n".join(parts) + "\n"
+
+
+def _about(group: str) -> str:
+    """The help text of a table, which may lie inside another one."""
+    owner, text = Recipe, ""
+    for name in group.split("."):
+        text = field_docs(owner).get(name, "")
+        kind = get_type_hints(owner)[name]
+        owner = next((part for part in (*get_args(kind), kind) if is_dataclass(part)), owner)
+    return text
 
 
 PAGES = {"command-line.md": command_line, "settings.md": settings}

@@ -89,7 +89,7 @@ def save_tiny_bert(folder: Path) -> Path:
     words = ["osaka", "japan", "is", "near", "nothing"]
     names = [*special, *letters, *("##" + c for c in letters), *words]
     vocabulary = {name: i for i, name in enumerate(names)}
-    core = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # type: ignore[call-arg]
+    core = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     core.normalizer = normalizers.Lowercase()
     core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     core.post_processor = processors.TemplateProcessing(

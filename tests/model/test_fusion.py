@@ -19,6 +19,7 @@ from accord.model.fusion import Fusion, add_fusion, fused_layers, knowing
 from accord.model.gated import GatedAttention, token_positions
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import trainable
+from accord.text.examples import Sequence
 from tests.conftest import build_tiny_graph
 from tests.model.families import build_family
 from tests.model.fused import (
@@ -130,7 +131,7 @@ def test_gradient_reaches_gates_first_then_all_maps(family: str, adapter: Any) -
     blocks = [b for b in fusion_of(model).blocks.values() if isinstance(b, GatedAttention)]
 
     def gradients() -> dict[str, float]:
-        sequences = [(ids_of(model, text),) for text in MENTIONING]
+        sequences: list[Sequence] = [(ids_of(model, text),) for text in MENTIONING]
         hidden = model.reader.last_hidden(sequences)
         weight = torch.linspace(-1, 1, hidden.shape[-1])
         model.zero_grad()
