@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from accord.errors import ModelError
+from accord.model.fusion import knowing
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.load import adapter_off, load_base, output_weights, run_all
 from accord.progress import track
@@ -38,7 +39,7 @@ class BaseComparison:
         Returns:
             Mean over tokens, nats; 0.0 without training.
         """
-        if self.model.config.adapter == "none":
+        if self._is_base():
             return 0.0
         with adapter_off(self.model.lm):
             written = own_continuations(self.model, count, size, seed)
@@ -51,7 +52,7 @@ class BaseComparison:
         Returns:
             Mean over tokens, nats; 0.0 without training.
         """
-        if self.model.config.adapter == "none":
+        if self._is_base():
             return 0.0
         return self._mean_kl([(tokens(self.model.tokenizer, text),) for text in texts])
 
@@ -69,6 +70,9 @@ class BaseComparison:
             raise ModelError("no text of two tokens or more to compare on", "give a longer text")
         return max(0.0, total / count)
 
+    def _is_base(self) -> bool:
+        return self.model.config.adapter == "none" and self.model.fusion is None
+
     def _base(self) -> nn.Module | None:
         """The base as a model of its own where it is not inside the trained one."""
         if self.model.config.adapter == "lora":
@@ -78,7 +82,8 @@ class BaseComparison:
 
     def _kl_sum(self, base: nn.Module | None, ids: list[int]) -> float:
         read = torch.tensor([ids], device=self.model.device)
-        ours = run_all(self.model.lm, read, None)[0, :-1]  # (L - 1, D)
+        with knowing(self.model.lm, [tuple(ids)]):
+            ours = run_all(self.model.lm, read, None)[0, :-1]  # (L - 1, D)
         if base is None:
             with adapter_off(self.model.lm):
                 theirs = run_all(self.model.lm, read, None)[0, :-1]

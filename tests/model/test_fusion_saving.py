@@ -13,13 +13,14 @@ import torch
 from accord.api import train_run
 from accord.config import to_toml
 from accord.errors import ConfigError, DataError, ModelError
+from accord.evaluate.drift import BaseComparison
 from accord.graph.graph import KnowledgeGraph
 from accord.model import sharing
 from accord.model.config import FusionConfig, ModelConfig
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import MEMORY, load_model, save_pretrained, trainable
 from tests.conftest import build_tiny_graph, build_tiny_llama
-from tests.model.fused import tiny_memory
+from tests.model.fused import awaken, tiny_memory
 from tests.train.tiny import tiny_project, tiny_recipe
 
 
@@ -117,3 +118,19 @@ def test_neighbours_beside_objectives_of_triples_are_refused(tmp_path: Path) -> 
         tiny_recipe(model={"fusion": fusion_settings(tmp_path, neighbours=1)})
     recipe = tiny_recipe(model={"fusion": fusion_settings(tmp_path)})
     assert "[model.fusion]" in to_toml(recipe)
+
+
+def test_drift_from_the_base_is_measured_with_knowledge(
+    folder: Path, tiny_graph: KnowledgeGraph
+) -> None:
+    config = ModelConfig(
+        str(folder / "base"), adapter="none", dtype="float32", fusion=fusion_settings(folder)
+    )
+    model = KnowledgeModel.create(config, device="cpu")
+    model.attach(tiny_graph)
+    texts = ["Osaka is a city of Japan and so on"]
+    assert BaseComparison(model).kl_on(texts) == pytest.approx(0.0, abs=1e-6)
+    assert model.fusion is not None
+    awaken(model.fusion, 3.0)
+    assert BaseComparison(model).kl_on(texts) > 1e-6
+    assert BaseComparison(model).kl_on(["nothing at all"]) == pytest.approx(0.0, abs=1e-6)
