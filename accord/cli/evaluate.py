@@ -51,6 +51,13 @@ def link_prediction(
         typer.Option(min=1, help="Also re-rank: candidates within so many train edges gain."),
     ] = None,
     structure_weight: Annotated[float, typer.Option(help="What they gain.")] = 0.05,
+    structure: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run or folder with structure embeddings to report beside, alone and added to "
+            "the text's scores. Default: the run's own, if it has some."
+        ),
+    ] = None,
     limit: Limit = None,
     seed: Seed = 0,
     hits: Annotated[list[int] | None, typer.Option(min=1, help="Also Hits@k; repeatable.")] = None,
@@ -59,15 +66,14 @@ def link_prediction(
     as_json: JsonFlag = False,
 ) -> None:
     """Ranks all entities as tails and heads: MR, MRR and Hits@k, filtered."""
-    from accord.evaluate.link_prediction import evaluate_link_prediction
+    from accord.evaluate.by_run import link_prediction_of
     from accord.evaluate.ranking import HITS
     from accord.evaluate.rerank import StructureBoost
-    from accord.model.saving import load_model
 
     known = _graph(run, graph, before)
     boost = StructureBoost(structure_hops, structure_weight) if structure_hops else None
-    result = evaluate_link_prediction(
-        load_model(run),
+    result = link_prediction_of(
+        run,
         known,
         split,
         tuple(filter_with) if filter_with else None,
@@ -75,6 +81,7 @@ def link_prediction(
         limit,
         seed,
         sorted({*HITS, *(hits or ())}),
+        structure,
     )
     if out:
         result.dump(out)

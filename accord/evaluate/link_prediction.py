@@ -27,6 +27,18 @@ SIDES = ("both", "head", "tail")
 
 
 @dataclass(frozen=True)
+class Beside:
+    """How structure embeddings, and text and structure together, rank the same queries."""
+
+    structure: Ranks
+    """N ranks by structure alone."""
+    fused: Ranks
+    """N ranks by the weighted sum of both scores."""
+    facts: dict[str, Any]
+    """What the weights were learnt on, and which they are."""
+
+
+@dataclass(frozen=True)
 class LinkPredictionResult:
     """Ranks of every query of a split, and what follows from them."""
 
@@ -46,6 +58,7 @@ class LinkPredictionResult:
     frequency: Ranks | None = None
     """N ranks of the baseline that knows only how often an entity answers a relation in train."""
     hits: tuple[int, ...] = HITS
+    beside: Beside | None = None
 
     @property
     def mrr(self) -> float:
@@ -87,6 +100,13 @@ class LinkPredictionResult:
             result["structure"] = {**setting, **self.sides(self.boosted)}
         if self.frequency is not None:
             result["baseline"] = {"frequency": self.sides(self.frequency)}
+        if self.beside is not None:
+            result["fusion"] = {
+                "text": self.sides(self.ranks),
+                "structure": self.sides(self.beside.structure),
+                "fused": self.sides(self.beside.fused),
+                **self.beside.facts,
+            }
         return result
 
     def to_text(self) -> str:
@@ -99,6 +119,9 @@ class LinkPredictionResult:
             rows[label] = rank_metrics(self.boosted.realistic, self.hits)
         if self.frequency is not None:
             rows["baseline: frequency"] = rank_metrics(self.frequency.realistic, self.hits)
+        if self.beside is not None:
+            rows["structure alone"] = rank_metrics(self.beside.structure.realistic, self.hits)
+            rows["text + structure"] = rank_metrics(self.beside.fused.realistic, self.hits)
         known = " + ".join(self.filter_splits)
         title = f"link prediction on {self.split}: {len(self.queries):,} queries"
         return f"{title}, filtered with {known}\n{metric_rows(rows)}"
@@ -130,6 +153,9 @@ class LinkPredictionResult:
         }
         if self.boosted is not None:
             line["structure"] = float(self.boosted.realistic[row])
+        if self.beside is not None:
+            line["structure_alone"] = float(self.beside.structure.realistic[row])
+            line["fused"] = float(self.beside.fused.realistic[row])
         return line
 
     def _mask(self, side: str) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -15,6 +15,7 @@ from accord.evaluate.link_prediction import (
 )
 from accord.evaluate.protocol import Float32, Int64
 from accord.evaluate.ranking import HITS
+from accord.evaluate.rerank import StructureBoost
 from accord.graph.graph import KnowledgeGraph
 from accord.model.structure import StructureVectors, all_scores, compose
 
@@ -69,6 +70,7 @@ def evaluate_structure(
     graph: KnowledgeGraph,
     split: str = "valid",
     filter_splits: tuple[str, ...] | None = None,
+    boost: StructureBoost | None = None,
     limit: int | None = None,
     seed: int = 0,
     hits: Sequence[int] = HITS,
@@ -81,6 +83,7 @@ def evaluate_structure(
         graph: Their graph or a descendant.
         split: Whose triples to predict.
         filter_splits: Whose triples are known and do not compete; default as there.
+        boost: The re-rank of candidates near in train to report beside, if any.
         limit: Only so many triples, drawn so that each relation keeps its share.
         seed: For the draw.
         hits: The k of Hits@k.
@@ -95,4 +98,4 @@ def evaluate_structure(
     triples = drawn_triples(graph, split, limit, seed)
     known = filter_splits or default_filter(split)
     scorer = StructureScorer(vectors, graph)
-    return evaluate_scorer(scorer, graph, triples, split, known, None, hits, baseline)
+    return evaluate_scorer(scorer, graph, triples, split, known, boost, hits, baseline)
