@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accord.errors import ConfigError
+from accord.model.knowledge_model import KnowledgeModel
 from accord.model.span_heads import link_logits, link_parameters, span_features
-from accord.objectives.base import Points, States, last_points
+from accord.objectives.base import Encode, Points, Requests, States, last_points
 from accord.objectives.linking import NIL, LinkingConfig
 from accord.objectives.relations import RelationsConfig, Vocabulary, threshold_loss
 from accord.text.distant import DistantSource
@@ -152,24 +153,31 @@ def test_a_frozen_cache_of_lower_layers_changes_nothing() -> None:
     assert one_step(frozen, model, objectives)[0]["relations/loss"] > 0
 
 
+@torch.no_grad()
+def read_outputs(model: KnowledgeModel, requests: Requests) -> dict[str, torch.Tensor]:
+    """What a step would give for requests of states and embeddings."""
+    found = {}
+    for key, request in requests.items():
+        if isinstance(request, States):
+            points = request.points
+            found[key] = model.reader.states_at(request.sequences, points.rows, points.positions)
+        elif isinstance(request, Encode):
+            found[key] = torch.from_numpy(model.embed(request.sequences, request.view))
+    return found
+
+
 def test_heads_alone_learn_a_batch() -> None:
     recipe = kelm_recipe(linking=LinkingConfig(weight=1.0, rows=4, candidates=3, nil=0.0))
     model = tiny_model(recipe)
     for objective, _ in build_objectives(recipe, model, build_tiny_graph(), examples=examples()):
         batch = objective.batch(0)
-        with torch.no_grad():
-            outputs = {
-                key: model.reader.states_at(r.sequences, r.points.rows, r.points.positions)
-                if isinstance(r, States)
-                else torch.from_numpy(model.embed(r.sequences, r.view))
-                for key, r in objective.requests(batch).items()
-            }
+        outputs = read_outputs(model, objective.requests(batch))
         optimizer = torch.optim.Adam(list(objective.parameters.values()), lr=0.05)
         losses = []
         for _ in range(40):
             optimizer.zero_grad()
             loss = objective.loss(outputs, batch)
-            loss.value.backward()
+            loss.value.backward()  # type: ignore[no-untyped-call]
             losses.append(float(loss.value.detach()))
             optimizer.step()
         assert losses[-1] < 0.3 * losses[0], objective.name
@@ -184,7 +192,7 @@ def test_labels_are_those_of_the_vocabulary() -> None:
     fewer = Vocabulary(("city_of",), ("", "LOC"))
     for example, read in zip(made, read_examples(model, made, fewer), strict=True):
         stated = {(h, t) for h, r, t in example.facts if r == "city_of"}
-        rows = np.flatnonzero(read.labels[:, 0]) if len(read.labels) else []
+        rows = np.flatnonzero(read.labels[:, 0]).tolist()
         assert {example.asked[i] for i in rows} == stated
         assert len(read.text.places) == sum(map(len, example.things))
 
