@@ -74,3 +74,36 @@ def push(
 
     found = push_model(run, repo, not public)
     emit(found, as_json, lambda: f"{found['repo']}: {len(found['files'])} files")
+
+
+@app.command("import-pykeen")
+def import_pykeen(
+    folder: Annotated[Path, typer.Argument(help="vectors.npz and PyKEEN's two maps of ids.")],
+    graph: Annotated[str, typer.Option("--graph", help="Graph folder, file or data set name.")],
+    interaction: Annotated[str, typer.Option(help="transe, distmult, complex or rotate.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
+    norm: Annotated[int, typer.Option(min=1, max=2, help="Of distances; TransE's own.")] = 2,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take over structure embeddings that PyKEEN trained; they rank like a run's own."""
+    from accord.errors import ConfigError, nearest
+    from accord.graph.load import load_graph
+    from accord.model.pykeen import import_pykeen as read
+    from accord.model.structure import INTERACTIONS
+
+    kind = next((name for name in INTERACTIONS if name == interaction), None)
+    if kind is None:
+        raise ConfigError(f"no interaction {interaction!r}", nearest(interaction, INTERACTIONS))
+    if out.exists():
+        raise ConfigError(f"{out} exists already", "choose another --out")
+    opened = load_graph(graph)
+    vectors = read(folder, opened, kind, 1 if norm == 1 else 2)
+    vectors.save(out)
+    found = {
+        "out": str(out),
+        "interaction": kind,
+        "entities": len(vectors.entities),
+        "relations": len(vectors.relation_ids),
+        "missing": len(vectors.entities.missing(opened)),
+    }
+    emit(found, as_json, lambda: _lines(found))

@@ -31,6 +31,7 @@ FOLDER = "structure"
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 Interaction = Literal["transe", "distmult", "complex", "rotate"]
+INTERACTIONS: tuple[Interaction, ...] = ("transe", "distmult", "complex", "rotate")
 COMPLEX: tuple[Interaction, ...] = ("complex", "rotate")
 """Their entities are vectors of complex numbers."""
 DISTANCES: tuple[Interaction, ...] = ("transe", "rotate")
