@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "eval": ("accord.cli.evaluate", "app", "Measure a run or a base model."),
     "complete": ("accord.cli.complete", "complete", "Rank tails (or heads) for a query."),
     "link": ("accord.cli.link", "link", "Find the entities that a text names."),
+    "ask": ("accord.cli.ask", "ask", "Answer a question from the graph, cited, or abstain."),
     "extract": ("accord.cli.extract", "extract", "Triples that a text states, with evidence."),
     "report": ("accord.cli.report", "report", "One HTML file that shows before and after."),
 }

@@ -1,0 +1,59 @@
+"""`accord ask`: an answer from the graph, with what it rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from accord.cli.common import GraphOption, JsonFlag, emit
+from accord.cli.opening import open_graph
+
+if TYPE_CHECKING:
+    from accord.decode.guided import Guide
+
+
+def ask(
+    run: Annotated[str, typer.Argument(help="Run folder, or a base model's name with --graph.")],
+    question: Annotated[str, typer.Argument(help="A question that names an entity of the graph.")],
+    graph: GraphOption = None,
+    ranking: Annotated[
+        str,
+        typer.Option(help="How paths are ranked: words (no model), embedding, likelihood or both."),
+    ] = "both",
+    hops: Annotated[int, typer.Option(help="Steps of a path at most, 1 to 4.")] = 2,
+    threshold: Annotated[
+        float, typer.Option(help="Abstain below this confidence; 0 always answers.")
+    ] = 0.5,
+    as_json: JsonFlag = False,
+) -> None:
+    """Answers a question with all that a path of the graph leads to, cited; or abstains."""
+    guide = open_guide(run, graph, ranking, hops, threshold)
+    answered = guide.ask(question)
+    emit(answered.to_dict(), as_json, answered.to_text)
+
+
+def open_guide(run: str, graph: str | None, ranking: str, hops: int, threshold: float) -> Guide:
+    """Graph and model, ready to answer; settings are checked before either is read.
+
+    Args:
+        run: RUN of the command line.
+        graph: --graph, if given.
+        ranking: How paths are ranked; by words, no model is loaded.
+        hops: Steps of a path at most.
+        threshold: Confidence below which it abstains.
+
+    Returns:
+        What answers.
+    """
+    from accord.decode.confidence import Confidence
+    from accord.decode.guided import Guide
+    from accord.decode.retrieve import RetrieveConfig
+
+    config, confidence = RetrieveConfig(ranking, hops), Confidence(threshold=threshold)
+    known = open_graph(run, graph)
+    if ranking == "words":
+        return Guide(known, None, config, confidence)
+    from accord.model.saving import load_model
+
+    return Guide(known, load_model(run), config, confidence)

@@ -1,0 +1,1 @@
+"""Answers that are read off the graph, cited and checked."""

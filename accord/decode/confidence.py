@@ -1,0 +1,134 @@
+"""How sure an answer is, and below what it is better not given.
+
+A plan's share of the ranking is no probability of being right: all plans may be wrong. So two
+things that a question and its best plan show are weighed by logistic regression, fitted on
+questions whose answers are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from accord.decode.ranking import word_pieces
+from accord.decode.retrieve import Retrieved
+from accord.errors import ConfigError, DataError
+
+Float64 = npt.NDArray[np.float64]
+RIDGE = 1.0
+MOST_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What each sign weighs, and the threshold below which nothing is answered.
+
+    The defaults were fitted on questions about geography ranked by words (`benchmarks/asking.py`);
+    other graphs and rankings deserve `fit_confidence`.
+    """
+
+    constant: float = -2.6
+    lead: float = 0.54
+    """Of the best plan's lead over the second, nats, at most 4."""
+    coverage: float = 4.8
+    """Of the share of the question's content words, without the topic's name, that it says."""
+    threshold: float = 0.5
+    """Abstain below this confidence."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ConfigError(f"threshold is {self.threshold}", "use 0 (always answer) to 1")
+
+    def __call__(self, retrieved: Retrieved) -> float:
+        """Probability, 0 to 1, that the best plan is what was asked; 0 without any plan."""
+        if not retrieved.ranked:
+            return 0.0
+        lead, coverage = signs(retrieved)
+        said = self.constant + self.lead * lead + self.coverage * coverage
+        return float(1 / (1 + np.exp(-said)))
+
+
+def signs(retrieved: Retrieved) -> tuple[float, float]:
+    """(lead in nats, coverage from 0 to 1) of the best plan."""
+    ranked = retrieved.ranked
+    lead = min(4.0, ranked[0].logprob - ranked[1].logprob) if len(ranked) > 1 else 0.0
+    question = retrieved.question
+    for topic in retrieved.topics:
+        question = question.replace(topic.text, " ") if topic.text else question
+    asked = word_pieces(question)
+    said = word_pieces(ranked[0].known.text)
+    return lead, len(asked & said) / len(asked) if asked else 0.0
+
+
+def fit_confidence(
+    retrieved: Sequence[Retrieved], right: Sequence[bool], precision: float | None = None
+) -> Confidence:
+    """Weights and threshold from questions whose answers are known.
+
+    Args:
+        retrieved: What was found for N questions; those of which nothing was found are left out.
+        right: Whether each one's best plan gives the right answers.
+        precision: Share of given answers that are to be right; None leaves the threshold at 0.5.
+
+    Returns:
+        The fitted weights, a weak prior on them, and the lowest threshold that reaches the
+        precision on these questions; 1 where none does.
+
+    Raises:
+        DataError: No question of which anything was found.
+    """
+    rows = [(signs(r), fine) for r, fine in zip(retrieved, right, strict=True) if r.ranked]
+    if not rows:
+        raise DataError("nothing to learn confidence from", hint="ask about the graph's entities")
+    x = np.array([[1.0, *found] for found, _ in rows])
+    y = np.array([fine for _, fine in rows], dtype=np.float64)
+    constant, lead, coverage = (float(w) for w in _logistic(x, y))
+    found = Confidence(constant, lead, coverage)
+    if precision is None:
+        return found
+    sure = [found(r) for r in retrieved if r.ranked]
+    return Confidence(constant, lead, coverage, threshold_for(sure, y > 0, precision))
+
+
+def threshold_for(
+    confidences: Sequence[float], right: Sequence[bool] | npt.NDArray[np.bool_], precision: float
+) -> float:
+    """The lowest threshold at which so large a share of what is answered is right.
+
+    Args:
+        confidences: (N,) confidence of each answer.
+        right: (N,) whether it is right.
+        precision: The wanted share, 0 to 1.
+
+    Returns:
+        A threshold; 1 where none reaches it.
+
+    Example:
+        >>> threshold_for([0.9, 0.8, 0.6, 0.3], [True, True, False, True], 0.9)
+        0.8
+    """
+    if not 0 <= precision <= 1:
+        raise ConfigError(f"precision is {precision}", "use 0 to 1")
+    sure, fine = np.asarray(confidences, dtype=np.float64), np.asarray(right, dtype=np.bool_)
+    for threshold in np.unique(sure):
+        if fine[sure >= threshold].mean() >= precision:
+            return float(threshold)
+    return 1.0
+
+
+def _logistic(x: Float64, y: Float64) -> Float64:
+    """Weights of a logistic regression with a ridge, by Newton's method."""
+    weights = np.zeros(x.shape[1])
+    penalty = RIDGE * np.diag([0.0] + [1.0] * (x.shape[1] - 1))
+    for _ in range(MOST_STEPS):
+        p = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
+        gradient = x.T @ (p - y) + penalty @ weights
+        curve = x.T @ (x * (p * (1 - p))[:, None]) + penalty + 1e-6 * np.eye(x.shape[1])
+        step = np.linalg.solve(curve, gradient)
+        weights -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    return weights

@@ -1,0 +1,175 @@
+"""From a question to the plans that may answer it: mentions, what exists around them, ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from accord.decode.plans import Known, Plans
+from accord.decode.ranking import RANKINGS, RankingModel, rank
+from accord.errors import ConfigError, nearest
+from accord.graph.graph import KnowledgeGraph
+from accord.text.mentions import Mention, MentionIndex
+
+MOST_CHARACTERS = 2000
+
+
+@dataclass(frozen=True)
+class RetrieveConfig:
+    """Which plans are looked at."""
+
+    ranking: str = "both"
+    """By what plans are ranked: words, embedding, likelihood or both (all of them together)."""
+    hops: int = 2
+    """Steps of a plan at most, a property among them."""
+    hop_cost: float = 0.5
+    """Nats that each step of a plan costs: what is asked is seldom longer than it need be."""
+    topics: int = 3
+    """Entities that a plan may begin at, at most."""
+    width: int = 32
+    """Plans that are made longer, the best by words, where there are more."""
+    plans: int = 96
+    """Plans that a model ranks, the best by words, where there are more."""
+
+    def __post_init__(self) -> None:
+        if self.ranking not in RANKINGS:
+            raise ConfigError(f"no ranking {self.ranking!r}", nearest(self.ranking, RANKINGS))
+        if not 1 <= self.hops <= 4:
+            raise ConfigError(f"hops is {self.hops}", "use 1 to 4")
+        if self.hop_cost < 0:
+            raise ConfigError(f"hop_cost is {self.hop_cost}", "use 0 or more")
+        if min(self.topics, self.width, self.plans) < 1:
+            raise ConfigError("topics, width and plans count something", "use 1 or more")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """An entity that a question names."""
+
+    entity: int
+    text: str
+    """As the question spells it."""
+    score: float
+    """Share of the mention, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A plan with what it is worth for a question."""
+
+    known: Known
+    topic: Topic
+    logprob: float
+    """Over all plans that were ranked; nats."""
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """What a question may ask, best first, and how that was found."""
+
+    question: str
+    topics: tuple[Topic, ...]
+    ranked: tuple[Ranked, ...]
+    looked_at: int
+    """Plans that exist within the budget."""
+    ranking: str
+
+    def why(self) -> str:
+        """Why the best plan was chosen, for people."""
+        if not self.topics:
+            return "the question names no entity of the graph"
+        named = ", ".join(repr(topic.text) for topic in self.topics)
+        if not self.ranked:
+            return f"the graph states nothing about {named}"
+        best = self.ranked[0]
+        return (
+            f"{named} named; of {self.looked_at} relation paths that exist from there, "
+            f"{best.known.text!r} is nearest to the question by {self.ranking}"
+        )
+
+
+class Retriever:
+    """Finds plans for questions over one graph.
+
+    Args:
+        graph: The graph.
+        model: What ranks; None for ranking by words.
+        config: Budgets and ranking.
+    """
+
+    def __init__(
+        self,
+        graph: KnowledgeGraph,
+        model: RankingModel | None = None,
+        config: RetrieveConfig | None = None,
+    ) -> None:
+        self.graph = graph
+        self.model = model
+        self.config = config or RetrieveConfig()
+        self.plans = Plans(graph)
+        self.mentions = MentionIndex(graph)
+
+    def __call__(self, question: str, topics: Sequence[int] = ()) -> Retrieved:
+        """Plans for a question.
+
+        Args:
+            question: The question; of more than 2,000 characters only those are read.
+            topics: Entity idx that are in play where the question itself names none.
+
+        Returns:
+            Plans, best first; none where no entity is named or nothing is known about it.
+
+        Raises:
+            ConfigError: An empty question.
+        """
+        if not question.strip():
+            raise ConfigError("the question is empty", 'ask something: "capital of France"')
+        question = question[:MOST_CHARACTERS]
+        found = self._topics(self.mentions.find(question)) or [
+            Topic(entity, "", 1.0) for entity in topics[: self.config.topics]
+        ]
+        pairs = [(known, topic) for topic in found for known in self._known(question, topic)]
+        looked_at = len(pairs)
+        if len(pairs) > self.config.plans:
+            near = rank(question, [known.text for known, _ in pairs], "words")
+            pairs = [pairs[i] for i in np.argsort(-near, kind="stable")[: self.config.plans]]
+        if not pairs:
+            return Retrieved(question, tuple(found), (), 0, self.config.ranking)
+        scores = rank(question, [known.text for known, _ in pairs], self.config.ranking, self.model)
+        prior = [np.log(t.score) - self.config.hop_cost * known.plan.hops for known, t in pairs]
+        scores = scores + np.array(prior)
+        scores = scores - np.log(np.exp(scores).sum())
+        ranked = [
+            Ranked(known, topic, float(score))
+            for (known, topic), score in zip(pairs, scores, strict=True)
+        ]
+        ranked.sort(key=lambda item: -item.logprob)
+        return Retrieved(question, tuple(found), tuple(ranked), looked_at, self.config.ranking)
+
+    def _topics(self, mentions: Sequence[Mention]) -> list[Topic]:
+        """The best candidates of all mentions; an entity named twice counts once."""
+        every = [Topic(c.entity, m.text, c.score) for m in mentions for c in m.candidates]
+        every.sort(key=lambda topic: -topic.score)
+        distinct = {topic.entity: topic for topic in reversed(every)}
+        return sorted(distinct.values(), key=lambda t: -t.score)[: self.config.topics]
+
+    def _known(self, question: str, topic: Topic) -> list[Known]:
+        """Every plan of an entity within the budget, shorter ones first."""
+        found: list[Known] = []
+        level = [self.plans.start(topic.entity)]
+        for left in range(self.config.hops, 0, -1):
+            longer: list[Known] = []
+            for known in level:
+                found += self.plans.properties(known)
+                longer += self.plans.after(known)
+            found += longer
+            level = self._widest(question, longer) if left > 1 else []
+        return found
+
+    def _widest(self, question: str, level: list[Known]) -> list[Known]:
+        if len(level) <= self.config.width:
+            return level
+        near = rank(question, [known.text for known in level], "words")
+        return [level[i] for i in np.argsort(-near, kind="stable")[: self.config.width]]
