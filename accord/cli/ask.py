@@ -20,7 +20,7 @@ def ask(
     ranking: Annotated[
         str,
         typer.Option(help="How paths are ranked: words (no model), embedding, likelihood or both."),
-    ] = "both",
+    ] = "words",
     hops: Annotated[int, typer.Option(help="Steps of a path at most, 1 to 4.")] = 2,
     threshold: Annotated[
         float, typer.Option(help="Abstain below this confidence; 0 always answers.")

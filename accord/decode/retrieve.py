@@ -20,8 +20,9 @@ MOST_CHARACTERS = 2000
 class RetrieveConfig:
     """Which plans are looked at."""
 
-    ranking: str = "both"
-    """By what plans are ranked: words, embedding, likelihood or both (all of them together)."""
+    ranking: str = "words"
+    """By what plans are ranked: words, embedding, likelihood or both (all of them together).
+    Words are the default because only they are measured so far."""
     hops: int = 2
     """Steps of a plan at most, a property among them."""
     hop_cost: float = 0.5
