@@ -22,11 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "graph": ("accord.cli.graph", "app", "Import, inspect, export and query graphs."),
     "model": ("accord.cli.model", "app", "Fetch, inspect, merge and share models."),
     "train": ("accord.cli.train", "train", "Train a model on a graph with a recipe."),
-    "synthesize": (
-        "accord.cli.synthesize",
-        "synthesize",
-        "Questions with checked rationales, from a graph or for given questions.",
-    ),
+    "synthesize": ("accord.cli.synthesize", "synthesize", "Questions with checked rationales."),
     "eval": ("accord.cli.evaluate", "app", "Measure a run or a base model."),
     "complete": ("accord.cli.complete", "complete", "Rank tails (or heads) for a query."),
     "link": ("accord.cli.link", "link", "Find the entities that a text names."),

@@ -34,7 +34,7 @@ def test_the_object_and_the_arguments(
     found = json.loads(capsys.readouterr().out)
     assert found == {"run": "run", "steps": 3, "seconds": 1.5, "metrics": {"valid": 0.5}}
     assert called == [
-        ("kalm", "umls", Path("run"), None, ["steps=3"], [Path("a.txt")], False, None, None)
+        ("kalm", "umls", Path("run"), None, ["steps=3"], [Path("a.txt")], False, None, None, [])
     ]
     assert main(command) == 0
     assert "run: 3 steps" in capsys.readouterr().out

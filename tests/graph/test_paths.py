@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accord.errors import ConfigError, GraphError
@@ -46,6 +46,7 @@ def configs(draw: st.DrawFn, graph: KnowledgeGraph) -> PathConfig:
     )
 
 
+@settings(max_examples=60)
 @given(st.data())
 def test_every_engine_finds_what_the_definition_says(data: st.DataObject) -> None:
     graph = data.draw(graphs())
