@@ -48,7 +48,7 @@ class LinkingConfig:
             raise ConfigError(
                 f"linking: rows={self.rows}, candidates={self.candidates}, texts={self.texts}, "
                 f"nil={self.nil}, weight={self.weight}",
-                "use rows, candidates and texts of 1 or more, weight >= 0 and nil from 0 to below 1",
+                "use rows, candidates, texts >= 1, weight >= 0 and nil from 0 to below 1",
             )
 
 

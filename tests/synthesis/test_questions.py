@@ -117,7 +117,9 @@ def test_a_graph_without_triples_has_no_questions() -> None:
     builder.attribute("a", "size", "1")
     graph = builder.build()
     assert list(generate_questions(graph, 5)) == []
-    ends = list(generate_questions(graph, 5, QuestionConfig(hops=(1,), intersections=0, attributes=1)))
+    ends = list(
+        generate_questions(graph, 5, QuestionConfig(hops=(1,), intersections=0, attributes=1))
+    )
     assert [(q.question, q.answers) for q in ends] == [("What is the size of a?", ("1",))]
 
 

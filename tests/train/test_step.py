@@ -102,6 +102,7 @@ def test_the_step_gives_the_gradient_of_plain_autograd() -> None:
                 torch.testing.assert_close(outputs[key].logprobs, values)
                 assert torch.equal(outputs[key].tokens, tokens)
             else:
+                assert isinstance(request, Score)
                 states = hidden[request.points.rows, request.points.positions]
                 targets = request.targets
                 targets = outputs[targets].tokens if isinstance(targets, str) else targets
