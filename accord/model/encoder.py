@@ -173,8 +173,6 @@ class TextEncoder(nn.Module):
             GraphError: An unrelated graph.
             ModelError: The encoder has no fusion.
         """
-        if self.fusion is None or self.memory is None:
-            raise ModelError("this encoder has no fusion", "make one with model.fusion.memory set")
         attach_memory(self.fusion, self.memory, graph, self.tokenizer)
 
     @property

@@ -313,20 +313,22 @@ def open_memory(config: FusionConfig) -> EntityMemory:
 
 
 def attach_memory(
-    fusion: Fusion, memory: EntityMemory, graph: KnowledgeGraph, tokenizer: Any
+    fusion: Fusion | None, memory: EntityMemory | None, graph: KnowledgeGraph, tokenizer: Any
 ) -> None:
     """Binds a graph and its memory, frozen; says which entities it knows little of.
 
     Args:
-        fusion: The fusion.
-        memory: Vectors by entity id.
+        fusion: The model's fusion; None is refused.
+        memory: Vectors by entity id; None is refused.
         graph: The memory's graph or a descendant of it.
         tokenizer: The model's fast tokenizer.
 
     Raises:
         GraphError: An unrelated graph.
-        ModelError: As `Fusion.attach`.
+        ModelError: The model has no fusion, or as `Fusion.attach`.
     """
+    if fusion is None or memory is None:
+        raise ModelError("this model has no fusion", "make one with model.fusion.memory set")
     fusion.attach(graph, memory.bind(graph), tokenizer)
     missing, stale = memory.missing(graph), memory.stale(graph)
     for what, ids in (("no vector", missing), ("a vector older than the graph", stale)):

@@ -135,8 +135,6 @@ class KnowledgeModel(nn.Module):
             GraphError: An unrelated graph.
             ModelError: The model has no fusion.
         """
-        if self.fusion is None or self.memory is None:
-            raise ModelError("this model has no fusion", "train one with model.fusion.memory set")
         attach_memory(self.fusion, self.memory, graph, self.tokenizer)
 
     def texts(self, graph: KnowledgeGraph) -> GraphTexts:
