@@ -100,6 +100,8 @@ def read_questions(path: str | Path) -> Iterator[Question]:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _parse(line, file, number)
+    except FileNotFoundError as error:
+        raise DataError("no such file", file, hint="check the path") from error
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read questions ({error})", file, number + 1) from error
 
