@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from accord.evaluate.statistics import stratified_sample
 from accord.graph.dataset_files import local_file
 from accord.graph.graph import KnowledgeGraph
 from accord.synthesis.questions import QuestionConfig, generate_questions
-from accord.synthesis.rationale import RationaleConfig, write_rationales
+from accord.synthesis.rationale import with_rationales
 from accord.synthesis.splitting import split_by_entities
 from accord.text.questions import Question, pattern_of, read_questions, write_questions
 from accord.text.render import entity_name
@@ -68,7 +67,7 @@ def prepare(name: str, folder: Path, most: int) -> tuple[Path, Path]:
     if source.file:
         found = _published(source.file, graph)
         found = found[: most or None]
-    ready = list(_with_rationales(graph, split_by_entities(found, source.shares)))
+    ready = list(with_rationales(graph, split_by_entities(found, source.shares)))
     write_questions(asked, ready)
     single = [replace(q, split="train") for q in fact_questions(graph, ready)]
     picks = np.random.default_rng(0).permutation(len(single))[:VALID_FACTS]
@@ -101,12 +100,6 @@ def _named(question: Question, graph: KnowledgeGraph) -> Question:
         answer_ids=question.answers,
         pattern=pattern_of(question.paths[0]),
     )
-
-
-def _with_rationales(graph: KnowledgeGraph, questions: Iterable[Question]) -> Iterable[Question]:
-    """Rationales by template; a question whose rationale is rejected keeps none."""
-    for written in write_rationales(graph, questions, RationaleConfig(cache=None)):
-        yield written.question or written.asked
 
 
 def of_split(path: Path, split: str, most: int = 0) -> list[Question]:

@@ -158,6 +158,12 @@ def write_rationales(
             yield from maker.block(block, cache)
 
 
+def with_rationales(graph: KnowledgeGraph, questions: Iterable[Question]) -> Iterator[Question]:
+    """Questions with the template's rationales; one whose rationale is rejected keeps none."""
+    for written in write_rationales(graph, questions, RationaleConfig(cache=None)):
+        yield written.question or written.asked
+
+
 def _writer_of(config: RationaleConfig) -> Writer:
     if config.writer == "template":
         return template_writer
