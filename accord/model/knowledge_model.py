@@ -15,6 +15,7 @@ from accord.errors import ModelError
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
 from accord.model.config import ModelConfig
+from accord.model.encoder_reading import is_encoder, reader_of
 from accord.model.fusion import (
     Fusion,
     add_fusion,
@@ -26,10 +27,9 @@ from accord.model.fusion import (
 )
 from accord.model.heads import Projection, compose
 from accord.model.memory import EntityMemory
-from accord.model.reading import Reader, continued
+from accord.model.reading import continued
 from accord.model.writing import Writer
 from accord.progress import track
-from accord.text import render
 from accord.text.collate import GraphTexts, chunks_by_length, tokens
 from accord.text.examples import Sequence, View, length
 from accord.text.render import TextConfig
@@ -47,10 +47,10 @@ Int64 = npt.NDArray[np.int64]
 
 
 class KnowledgeModel(nn.Module):
-    """A causal language model that embeds graph texts and writes.
+    """A language model that embeds graph texts and writes; an encoder only embeds.
 
     Args:
-        lm: The language model, with its adapter if it has one.
+        lm: The language model or encoder, with its adapter if it has one.
         tokenizer: Its tokenizer.
         config: What of it is frozen, adapted and projected.
         text: How entities become text.
@@ -76,14 +76,8 @@ class KnowledgeModel(nn.Module):
         self.memory = memory
         width = load.hidden_width(lm)
         self.projection = Projection(width, config.projection, config.query).to(device)
-        self.reader = Reader(
-            lm,
-            config.freeze_layers,
-            config.reading == "segments",
-            sink=tokens(tokenizer, render.QUERY_OPEN)[0],
-            fill=int(tokenizer.pad_token_id),
-            device=device,
-        )
+        segments = config.reading == "segments"
+        self.reader = reader_of(lm, config.freeze_layers, segments, tokenizer, device)
         self._texts: tuple[str, GraphTexts] | None = None
 
     @classmethod
@@ -113,17 +107,26 @@ class KnowledgeModel(nn.Module):
         if config.fusion is not None and memory is None:
             memory = open_memory(config.fusion)
         where = load.pick_device(device)
-        lm, tokenizer = load.load_base(config.name, load.pick_dtype(config.dtype, where), where)
+        open_ = load.load_encoder if is_encoder(config.name) else load.load_base
+        lm, tokenizer = open_(config.name, load.pick_dtype(config.dtype, where), where)
         torch.manual_seed(seed)
         lm = load.add_adapter(lm, config)
         if config.fusion is not None and memory is not None:
-            add_fusion(lm, config.fusion, memory.width, config.freeze_layers)
+            add_fusion(lm, config.fusion, memory.width, config.freeze_layers, load.writes(lm))
         return cls(lm, tokenizer, config, text or TextConfig(), where, memory).eval()
 
     @property
     def fusion(self) -> Fusion | None:
         """The attention to the memory, a part of the language model; None without."""
         return fusion_of(self.lm)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of a text at most; 0 where the model states no limit."""
+        stated = int(getattr(self.lm.config, "max_position_embeddings", 0) or 0)
+        if self.reader.causal:
+            return stated
+        return min(stated or 512, int(self.tokenizer.model_max_length)) - 2  # its frame
 
     def attach(self, graph: KnowledgeGraph) -> None:
         """Binds a graph, so that texts are read with what the memory knows of its entities.
@@ -244,7 +247,8 @@ class KnowledgeModel(nn.Module):
         with track(f"reading {VIEW_NAMES[view]}", int(lengths.sum()), "tokens") as advance:
             for group in chunks_by_length(lengths, EMBED_TOKENS):
                 texts = [distinct[i] for i in group]
-                hidden = self.reader.states_at(texts, np.arange(len(group)), lengths[group] - 1)
+                ends = self.reader.ends(lengths[group])
+                hidden = self.reader.states_at(texts, np.arange(len(group)), ends)
                 out[group] = hidden.float().cpu().numpy()
                 advance(int(lengths[group].sum()))
         return out[[place[s] for s in sequences]]

@@ -76,3 +76,34 @@ def _half_turn(x: torch.Tensor) -> torch.Tensor:
     """Rotary embeddings pair the first half of a head with the second."""
     first, second = x.chunk(2, dim=-1)
     return torch.cat([-second, first], dim=-1)
+
+
+class Pass(nn.Module):
+    """Stands in for a layer that is not to run."""
+
+    def forward(self, hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        """The states as they came."""
+        return hidden_states
+
+
+class Capture(nn.Module):
+    """Stands in for the first layer above the frozen ones and keeps what reaches it."""
+
+    hidden: torch.Tensor | None = None
+
+    def forward(self, hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        """The states as they came, kept."""
+        self.hidden = hidden_states
+        return hidden_states
+
+
+class Inject(nn.Module):
+    """Stands in for the first frozen layer and gives out hidden states read before."""
+
+    def __init__(self, hidden: torch.Tensor) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+    def forward(self, _: torch.Tensor, *__: Any, **___: Any) -> torch.Tensor:
+        """The states that were read before."""
+        return self.hidden

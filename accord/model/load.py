@@ -13,7 +13,8 @@ from torch import nn
 from accord.errors import ConfigError, ModelError, nearest
 from accord.model import embedded
 from accord.model.config import ModelConfig
-from accord.model.last_layer import LastLayerAtPoints
+from accord.model.cpu import computes_bfloat16, keep_freed_memory
+from accord.model.last_layer import Capture, Inject, LastLayerAtPoints, Pass
 
 LAYER_LISTS = ("layers", "h", "layer")
 """Where families keep their layers: Llama and kin, GPT-2 and kin, BERT and kin."""
@@ -46,17 +47,8 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if name == "bfloat16" else torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    has_bf16 = device.type == "cpu" and cpu_computes_bfloat16()
+    has_bf16 = device.type == "cpu" and computes_bfloat16()
     return torch.bfloat16 if has_bf16 else torch.float32
-
-
-def cpu_computes_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware (AVX-512 BF16 or AMX)."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def resolve(name: str) -> str:
@@ -122,6 +114,7 @@ def _pretrained(auto: Any, name: str, dtype: torch.dtype) -> tuple[nn.Module, An
     from transformers import AutoTokenizer, logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    keep_freed_memory()
     folder = resolve(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -203,7 +196,7 @@ def add_adapter(model: nn.Module, config: ModelConfig) -> nn.Module:
         layers_pattern=[
             name.rsplit(".", 1)[-1] for name, part in model.named_modules() if part is layers
         ],
-        task_type="CAUSAL_LM" if model.can_generate() else None,  # type: ignore[operator]
+        task_type="CAUSAL_LM" if writes(model) else None,
         fan_in_fan_out=any(type(m).__name__ == "Conv1D" for m in layers.modules()),
     )
     wrapped: nn.Module = get_peft_model(model, lora)
@@ -276,34 +269,6 @@ def dropout_on(model: nn.Module) -> Iterator[None]:
             module.eval()
 
 
-class _Pass(nn.Module):
-    """Stands in for a layer that is not to run."""
-
-    def forward(self, hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        return hidden_states
-
-
-class _Capture(nn.Module):
-    """Stands in for the first layer above the frozen ones and keeps what reaches it."""
-
-    hidden: torch.Tensor | None = None
-
-    def forward(self, hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        self.hidden = hidden_states
-        return hidden_states
-
-
-class _Inject(nn.Module):
-    """Stands in for the first frozen layer and gives out hidden states read before."""
-
-    def __init__(self, hidden: torch.Tensor) -> None:
-        super().__init__()
-        self.hidden = hidden
-
-    def forward(self, _: torch.Tensor, *__: Any, **___: Any) -> torch.Tensor:
-        return self.hidden
-
-
 @contextmanager
 def _swapped(layers: nn.ModuleList, stand_ins: dict[int, nn.Module]) -> Iterator[None]:
     kept = {i: layers[i] for i in stand_ins}
@@ -331,11 +296,11 @@ def run_lower(
         (B, L, D) what the next layer would read.
     """
     layers = layer_list(model)
-    capture = _Capture()
-    stand_ins: dict[int, nn.Module] = {i: _Pass() for i in range(count + 1, len(layers))}
+    capture = Capture()
+    stand_ins: dict[int, nn.Module] = {i: Pass() for i in range(count + 1, len(layers))}
     stand_ins[count] = capture
     with _swapped(layers, stand_ins):
-        base_model(model)(input_ids=ids, use_cache=False, **_masked(mask))
+        base_model(model)(input_ids=ids, **_given(model, mask))
     if capture.hidden is None:
         raise ModelError(f"{type(base_model(model)).__name__} did not run its layers in order")
     return capture.hidden
@@ -361,12 +326,12 @@ def run_upper(
         (B, L, D) `last_hidden_state`.
     """
     layers = layer_list(model)
-    stand_ins: dict[int, nn.Module] = {i: _Pass() for i in range(count)}
-    stand_ins[0] = _Inject(hidden)
+    stand_ins: dict[int, nn.Module] = {i: Pass() for i in range(count)}
+    stand_ins[0] = Inject(hidden)
     if points is not None and mask is None and _is_pointwise(layers[-1]):
         stand_ins[len(layers) - 1] = LastLayerAtPoints(layers[-1], *points)
     with _swapped(layers, stand_ins):
-        out = base_model(model)(inputs_embeds=hidden, use_cache=False, **_masked(mask))
+        out = base_model(model)(inputs_embeds=hidden, **_given(model, mask))
     last: torch.Tensor = out.last_hidden_state
     return last
 
@@ -380,20 +345,29 @@ def _is_pointwise(layer: nn.Module) -> bool:
 
 def run_all(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """(B, L, D) `last_hidden_state` of the whole stack; arguments as in `run_lower`."""
-    out = base_model(model)(input_ids=ids, use_cache=False, **_masked(mask))
+    out = base_model(model)(input_ids=ids, **_given(model, mask))
     last: torch.Tensor = out.last_hidden_state
     return last
 
 
-def _masked(mask: torch.Tensor | None) -> dict[str, torch.Tensor]:
+def writes(model: nn.Module) -> bool:
+    """Whether a model continues texts; encoders do not."""
+    return bool(without_adapter(model).can_generate())  # type: ignore[operator]
+
+
+def _given(model: nn.Module, mask: torch.Tensor | None) -> dict[str, Any]:
     """Mask and positions; tokens are counted from the first that is kept, on whichever side."""
+    if not writes(model):  # encoders count for themselves, each family in its own way
+        return {} if mask is None else {"attention_mask": mask.long()}
     if mask is None:
-        return {}
+        return {"use_cache": False}
     positions = (mask.long().cumsum(-1) - 1).clamp_min(0)  # (B, L)
-    return {"attention_mask": mask.long(), "position_ids": positions}
+    return {"attention_mask": mask.long(), "position_ids": positions, "use_cache": False}
 
 
 def output_weights(model: nn.Module) -> nn.Module:
-    """The language-model head: hidden (…, D) -> logits (…, V)."""
+    """The language-model head: hidden (…, D) -> logits (…, V); an encoder has none."""
+    if not writes(model):
+        raise ModelError("an encoder does not write", "choose a causal language model")
     head: nn.Module = without_adapter(model).get_output_embeddings()  # type: ignore[operator]
     return head

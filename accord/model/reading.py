@@ -57,6 +57,9 @@ class Reader:
         device: Where the model is.
     """
 
+    causal = True
+    """Whether a token sees only what is before it."""
+
     def __init__(
         self,
         lm: nn.Module,
@@ -77,8 +80,12 @@ class Reader:
     def pieces(self, sequence: Sequence) -> list[Key]:
         """What the frozen layers read for a sequence, in order."""
         if not self.segments:
-            return [(False, _flat(sequence))]
+            return [(False, flat(sequence))]
         return [(i > 0, segment) for i, segment in enumerate(sequence) if segment]
+
+    def ends(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """(N,) the place whose state stands for a whole text of so many tokens: its last one."""
+        return lengths - 1
 
     def states_at(
         self,
@@ -104,7 +111,7 @@ class Reader:
             lower = self.lower(sequences).states
             asked = (points[0], points[1])
             # A point asked for twice must be there once, or its gradient would count twice.
-            with knowing(self.lm, [_flat(sequence) for sequence in sequences]):
+            with knowing(self.lm, [flat(sequence) for sequence in sequences]):
                 last = load.run_upper(self.lm, lower, None, self.freeze_layers, asked)
         return last[points][torch.from_numpy(again.reshape(-1)).to(self.device)]
 
@@ -118,7 +125,7 @@ class Reader:
             (N, L, D) `last_hidden_state`; rows past a sequence's length mean nothing.
         """
         lower = self.lower(sequences).states if self.freeze_layers else None
-        with knowing(self.lm, [_flat(sequence) for sequence in sequences]):
+        with knowing(self.lm, [flat(sequence) for sequence in sequences]):
             if lower is not None:
                 return load.run_upper(self.lm, lower, None, self.freeze_layers)
             ids, _ = pad(sequences, self.fill)
@@ -198,10 +205,16 @@ class Reader:
         ids, _ = pad(texts, self.fill)
         tensor = torch.from_numpy(ids).to(self.device)
         with load.adapter_off(self.lm):
-            return load.run_lower(self.lm, tensor, None, self.freeze_layers)
+            mask = self._lower_mask(tensor, np.array([length(text) for text in texts]))
+            return load.run_lower(self.lm, tensor, mask, self.freeze_layers)
+
+    def _lower_mask(self, ids: torch.Tensor, lengths: npt.NDArray[np.int64]) -> torch.Tensor | None:
+        """What is read of (n, L) padded ids; none for a causal model padded on the right."""
+        return None
 
 
-def _flat(sequence: Sequence) -> Segment:
+def flat(sequence: Sequence) -> Segment:
+    """All tokens of a sequence."""
     return tuple(token for segment in sequence for token in segment)
 
 

@@ -129,7 +129,7 @@ def _write_files(
         "format": FORMAT,
         "model": dataclasses.asdict(model.config),
         "text": dataclasses.asdict(model.text),
-        "pooling": "last",
+        "pooling": "last" if model.reader.causal else "mean",
         "base_sha256": base_sha256(model.config.name),
         "graph": dict(graph),
         "facts": dict(facts),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from accord.model.encoder_reading import MEAN
 from accord.text.examples import Sequence, View, length
 
 Int64 = npt.NDArray[np.int64]
@@ -178,6 +179,19 @@ def points_after(sequences: list[Sequence], prefix_lengths: list[int]) -> tuple[
         targets += flat[start:]
     points = Points(np.array(rows, dtype=np.int64), np.array(positions, dtype=np.int64))
     return points, np.array(targets, dtype=np.int64)
+
+
+def places_of(request: Request, causal: bool) -> Points:
+    """The places whose states a request needs.
+
+    Args:
+        request: What is asked.
+        causal: Whether a text's last token has seen all of it; else the mean stands for a text.
+    """
+    if not isinstance(request, Encode):
+        return request.points
+    ends = last_points(request.sequences)
+    return ends if causal else Points(ends.rows, np.full_like(ends.positions, MEAN))
 
 
 def last_points(sequences: list[Sequence]) -> Points:

@@ -39,7 +39,8 @@ class GraphTexts:
             mark: tokens(tokenizer, mark)
             for mark in (render.QUERY_OPEN, render.TAIL_OPEN, render.TAIL_CLOSE)
         }
-        self.end: Segment = (int(tokenizer.eos_token_id),)
+        end = tokenizer.eos_token_id  # encoders close a text in another way
+        self.end: Segment = (int(tokenizer.sep_token_id if end is None else end),)
         self._neighbours = _NeighbourTable(graph, config.neighbours)
 
     def prepare(self, entities: Iterable[int]) -> None:

@@ -33,7 +33,7 @@ from accord.objectives.base import (
     States,
     Teacher,
     TeacherOutput,
-    last_points,
+    places_of,
 )
 from accord.text.collate import chunks_by_length
 from accord.text.examples import Sequence, length
@@ -57,7 +57,7 @@ class Plan:
     """(T,) texts that only a teacher reads, so that no gradient goes through them."""
 
 
-def plan_reading(requests: Mapping[tuple[str, str], Request]) -> Plan:
+def plan_reading(requests: Mapping[tuple[str, str], Request], causal: bool = True) -> Plan:
     """Merges equal texts, and texts that another one begins with.
 
     A causal model's state at a token depends on what is before it only, so the embedding of a
@@ -66,18 +66,20 @@ def plan_reading(requests: Mapping[tuple[str, str], Request]) -> Plan:
     Args:
         requests: By objective and name; what a teacher with the first weights reads is not in the
             plan.
+        causal: Whether a token sees only what is before it; an encoder's sees all.
 
     Returns:
         The plan; places are in the order of the requests.
     """
     asked = {k: r for k, r in requests.items() if not _from_start(r)}
-    host = _hosts([s for request in asked.values() for s in request.sequences])
+    whole = [s for request in asked.values() for s in request.sequences]
+    host = _hosts(whole) if causal else {sequence: sequence for sequence in whole}
     texts = list(dict.fromkeys(host.values()))
     number = {text: i for i, text in enumerate(texts)}
     quiet = np.ones(len(texts), dtype=np.bool_)
     rows, positions, spans, start = [], [], {}, 0
     for key, request in asked.items():
-        points = last_points(request.sequences) if isinstance(request, Encode) else request.points
+        points = places_of(request, causal)
         local = np.array([number[host[s]] for s in request.sequences], dtype=np.int64)
         quiet[local] &= isinstance(request, Teacher)
         rows.append(local[points.rows])
@@ -177,7 +179,7 @@ class Step:
             for o, _ in self.objectives
             for key, request in o.requests(batches[o.name]).items()
         }
-        plan = plan_reading(requests)
+        plan = plan_reading(requests, self.model.reader.causal)
         chunks = self._chunks(plan)
         states, graphs = self._read(plan, chunks, step)
         outputs = self._outputs(plan, requests, states, step)
