@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from accord.api import load_graph as load_graph
     from accord.api import load_model as load_model
     from accord.api import train_run as train_run
+    from accord.applications import write as write
     from accord.config import load_config as load_config
     from accord.demo import run_demo as run_demo
     from accord.errors import AccordError as AccordError
@@ -38,6 +39,7 @@ PUBLIC = {
     "run_demo": "accord.demo",
     "synthesize": "accord.synthesis.synthesize",
     "train_run": "accord.api",
+    "write": "accord.applications",
 }
 """Public name -> the module that defines it."""
 

@@ -28,6 +28,7 @@ LEVEL = {
     "evaluate": 7,
     "refine": 8,
     "api": 9,
+    "applications": 9,
     "demo": 10,
     "serve": 10,
     "cli": 11,

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "complete": ("accord.cli.complete", "complete", "Rank tails (or heads) for a query."),
     "link": ("accord.cli.link", "link", "Find the entities that a text names."),
     "ask": ("accord.cli.ask", "ask", "Answer a question from the graph, cited, or abstain."),
+    "write": ("accord.cli.write", "write", "Write a paragraph about an entity, cited."),
     "extract": ("accord.cli.extract", "extract", "Triples that a text states, with evidence."),
     "report": ("accord.cli.report", "report", "One HTML file that shows before and after."),
 }

@@ -15,6 +15,8 @@ from accord.graph.graph import KnowledgeGraph
 from accord.text.render import entity_name, one_line
 from accord.text.wording import attribute_statement, triple_statement
 
+DESCRIPTION = "description"
+"""Property by which an entity's description is cited."""
 SHOWN = 20
 """Answers and citations that the form for people shows."""
 
@@ -190,7 +192,7 @@ def read_off(
         pairs = zip(kept, names, strict=True)
         return tuple(Answer(ids[e], name, probability) for e, name in pairs), tuple(citations)
     rows = [r for r in reached.attributes.tolist() if int(graph.attributes[r, 0]) in ends]
-    stated = [c for c in (_attribute_citation(graph, row) for row in rows) if holds(graph, c)]
+    stated = [c for c in (attribute_citation(graph, row) for row in rows) if holds(graph, c)]
     values = dict.fromkeys(citation.tail for citation in stated)
     answers = tuple(Answer("", value, probability) for value in values)
     return answers, (*citations, *dict.fromkeys(stated))
@@ -203,6 +205,7 @@ def holds(graph: KnowledgeGraph, citation: Citation) -> bool:
         return False
     if citation.attribute:
         stated = {(a.property, a.value) for a in graph.attributes_of(head)}
+        stated.add((DESCRIPTION, one_line(graph.entity_descriptions[head])))
         return (citation.relation, citation.tail) in stated
     relation = graph.relation_ids.find(citation.relation, graph.relation_order)
     tail = graph.entity_ids.find(citation.tail, graph.entity_order)
@@ -239,7 +242,8 @@ def _triple_citation(
     return Citation(ids[head], graph.relation_ids[relation], ids[tail], False, text)
 
 
-def _attribute_citation(graph: KnowledgeGraph, row: int) -> Citation:
+def attribute_citation(graph: KnowledgeGraph, row: int) -> Citation:
+    """The statement of a row of `graph.attributes`."""
     literal = graph.attribute(row)
     head = graph.entity_ids[int(graph.attributes[row, 0])]
     text = attribute_statement(graph, row)

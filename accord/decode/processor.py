@@ -10,6 +10,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from accord.decode.trie import Option, TokenTrie
 from accord.errors import DecodingError
+from accord.model.fusion import knowing
 from accord.text.collate import tokens
 
 if TYPE_CHECKING:
@@ -89,13 +90,15 @@ def write_constrained(
     ids, mask = _left(rows, int(model.tokenizer.pad_token_id), model.device)
     constraint = LogitsProcessorList([GraphConstraint(tries, ids.shape[1])])
     lm: Any = model.lm
-    out = lm.generate(
-        input_ids=ids, attention_mask=mask, logits_processor=constraint, num_beams=beams,
-        num_return_sequences=beams, max_new_tokens=max_new_tokens, do_sample=False,
-        eos_token_id=[trie.end for trie in tries[:1]],
-        pad_token_id=int(model.tokenizer.pad_token_id), return_dict_in_generate=True,
-        output_scores=True,
-    )  # fmt: skip
+    # What a memory knows of the prompts stays in view while writing.
+    with knowing(model.lm, rows, [len(row) - 1 for row in rows]):
+        out = lm.generate(
+            input_ids=ids, attention_mask=mask, logits_processor=constraint, num_beams=beams,
+            num_return_sequences=beams, max_new_tokens=max_new_tokens, do_sample=False,
+            eos_token_id=[trie.end for trie in tries[:1]],
+            pad_token_id=int(model.tokenizer.pad_token_id), return_dict_in_generate=True,
+            output_scores=True,
+        )  # fmt: skip
     written = out.sequences[:, ids.shape[1] :].tolist()
     scores = _scores(out, written, tries[0].end)
     found = [
