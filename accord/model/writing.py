@@ -188,6 +188,15 @@ class Writer:
         batch = _Batch(self, [rows[0][:count]], 0, None, self._known(rows[:1]))
         return count, batch.cache
 
+    def begin(self, prompt: str, longest: int) -> _Batch:
+        """A prompt that is read, to go on from token by token.
+
+        Args:
+            prompt: A text of at least one token.
+            longest: Tokens of it that are read at most; of a longer one the last.
+        """
+        return self._batch([self._ids(prompt)[-longest:]], 0, None)
+
     def _batch(self, rows: list[Ids], before: int, start: Any) -> _Batch:
         return _Batch(self, rows, before, start, self._known(rows))
 
