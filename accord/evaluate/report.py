@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from accord.evaluate.report_kale import kale
 from accord.evaluate.report_page import (
     details,
     facts,
@@ -77,6 +78,7 @@ def render(groups: list[Group]) -> str:
         relations(groups),
         triples(groups),
         generation(groups),
+        kale(groups),
         retention(groups),
         training(groups),
         cost(groups),

@@ -86,7 +86,7 @@ def line_chart(series: Sequence[Series], x_label: str, title: str, dots: bool = 
             tip = escape(f"{one.label}: {value:.4g}")
             mark = f'<circle class="dot s{one.colour}" cx="{x:.1f}" cy="{y:.1f}" r="3.5">'
             body.append(f"{mark}<title>{tip}</title></circle>")
-    return _svg("".join(body), WIDTH, HEIGHT, title)
+    return svg("".join(body), WIDTH, HEIGHT, title)
 
 
 def _x(value: float, xs: list[float]) -> float:
@@ -153,7 +153,7 @@ def dot_chart(rows: Sequence[Row], series: Sequence[str], title: str, top: float
                 dot = f'<circle class="dot s{colour}" cx="{place:.1f}" cy="{y}" r="5">'
                 body.append(f"{dot}<title>{tip}</title></circle>")
         body.append(f'<text x="{width - 4}" y="{y + 4}" class="end">{escape(row.note)}</text>')
-    return _svg("".join(body), width, height, title)
+    return svg("".join(body), width, height, title)
 
 
 def _dot_axis(width: int, left: int, height: int, top: float) -> str:
@@ -174,7 +174,8 @@ def legend(labels: Sequence[str], first: int = 0) -> str:
     return f'<div class="legend">{"".join(items)}</div>'
 
 
-def _svg(body: str, width: int, height: int, title: str) -> str:
+def svg(body: str, width: int, height: int, title: str) -> str:
+    """A drawing that scales with the page; `title` is for screen readers."""
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">'
         f"{body}</svg>"

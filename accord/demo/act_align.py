@@ -1,14 +1,13 @@
-"""The whole story on the embedded default: import, measure, align, measure again, report."""
+"""First act: a graph is imported, and the model is aligned with it; measured before and after."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accord.errors import ConfigError
+from accord.demo.running import check_settings, trained
 from accord.progress import clock, say
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from accord.train.recipe import Recipe
 
 SPLIT = "test"
-NOTE = "an illustration, one seed"
 TRIPLES, QUESTIONS, WORDS = 200, 100, 1_000
 """Test triples predicted and asked about, and words of text read: samples, to be quick."""
 TRIVIAL = "baseline.frequency."
@@ -35,8 +33,8 @@ trivial baseline; ranks of a baseline have the shape of the result itself."""
 
 
 @dataclass(frozen=True)
-class DemoConfig:
-    """What the story is told with."""
+class AlignConfig:
+    """What the act is played with."""
 
     source: str = "geography"
     """The graph."""
@@ -47,11 +45,10 @@ class DemoConfig:
 
 
 @dataclass(frozen=True)
-class DemoResult:
-    """What `accord demo` reports."""
+class AlignResult:
+    """What the act found."""
 
-    out: Path
-    seed: int
+    run: Path
     graph: Mapping[str, Any]
     """What `accord graph info` says of the graph."""
     train: Mapping[str, Any]
@@ -60,22 +57,14 @@ class DemoResult:
     """Kind of measurement -> what `accord eval` says of the base model."""
     after: Results
     """The same of the run."""
-    report: Path
-    seconds: float
-    """Of this call; phases that were done before take none."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The object that `--json` prints."""
+        """The act's keys in the object that `--json` prints."""
         return {
-            "out": str(self.out),
-            "note": NOTE,
-            "seed": self.seed,
             "graph": dict(self.graph),
             "train": dict(self.train),
             "before": self.before,
             "after": self.after,
-            "report": str(self.report),
-            "seconds": self.seconds,
         }
 
     def to_text(self) -> str:
@@ -87,9 +76,8 @@ class DemoResult:
             before, after = self.before[kind], self.after[kind]
             beside = TRIVIAL + place if trivial == TRIVIAL else trivial
             rows.append([label, _cell(before, place), _cell(after, place), _cell(after, beside)])
-        title = f"before and after on {SPLIT} ({NOTE}, {clock(self.train['seconds'])} of training)"
-        shown = table(["", "before", "after", "trivial"], rows)
-        return f"{title}\n{shown}\nreport: {self.report}"
+        title = f"before and after on {SPLIT} ({clock(self.train['seconds'])} of training)"
+        return f"{title}\n{table(['', 'before', 'after', 'trivial'], rows)}"
 
 
 def _cell(result: Mapping[str, Any], place: str) -> object:
@@ -101,40 +89,35 @@ def _cell(result: Mapping[str, Any], place: str) -> object:
     return "not measured" if value is None else value
 
 
-def run_demo(
-    out: str | Path = "demo-out", seed: int = 0, config: DemoConfig | None = None
-) -> DemoResult:
-    """Imports a graph, measures the model, aligns it, measures it again and writes the report.
+def play(folder: Path, seed: int, config: AlignConfig) -> AlignResult:
+    """Imports a graph, measures the model, aligns it and measures it again.
 
     Called again with the same folder it goes on: finished phases are skipped, training resumes.
 
     Args:
-        out: Folder for the graph, the run and the report.
+        folder: For the graph (`graph`) and the run (`run`).
         seed: Of training and of every draw.
-        config: What the story is told with; the default is the embedded one.
+        config: What the act is played with.
 
     Returns:
         What was found, before and after.
 
     Raises:
-        ConfigError: The folder holds a demo with other settings.
+        ConfigError: The folder holds a run with other settings.
         AccordError: As of `import`, `train` and `eval`.
     """
-    start, folder, config = time.monotonic(), Path(out), config or DemoConfig()
-    say(f"1/5 the graph: {config.source}")
+    say(f"align 1/4 the graph: {config.source}")
     graph, info = _graph(folder / "graph", config.source)
-    run = folder / "run"
-    settings = _settings(run, config, seed)
-    say(f"2/5 {settings.model.name} before training")
+    run, overrides = folder / "run", [*config.overrides, f"seed={seed}"]
+    check_settings(run, config.recipe, overrides)
+    settings = _settings(config.recipe, overrides)
+    say(f"align 2/4 {settings.model.name} before training")
     before = _measure(settings.model.name, graph, run, "before", seed)
-    say(f"3/5 aligning {settings.model.name} with the graph: {settings.loop.steps} steps")
-    trained = _train(run, folder / "graph", config, seed)
-    say("4/5 the same measurements after training")
+    say(f"align 3/4 {settings.model.name} and the graph: {settings.loop.steps} steps")
+    train = trained(run, config.recipe, folder / "graph", overrides)
+    say("align 4/4 the same measurements after training")
     after = _measure(run, graph, run, "after", seed)
-    say("5/5 the report")
-    report = _report(run, folder / "report.html")
-    seconds = time.monotonic() - start
-    return DemoResult(folder, seed, info, trained, before, after, report, seconds)
+    return AlignResult(run, info, train, before, after)
 
 
 def _graph(folder: Path, source: str) -> tuple[KnowledgeGraph, dict[str, Any]]:
@@ -152,23 +135,11 @@ def _graph(folder: Path, source: str) -> tuple[KnowledgeGraph, dict[str, Any]]:
     return graph, info
 
 
-def _settings(run: Path, config: DemoConfig, seed: int) -> Recipe:
-    """The run's settings.
-
-    Raises:
-        ConfigError: The folder holds a run with others.
-    """
+def _settings(recipe: str, overrides: list[str]) -> Recipe:
     from accord.config import load_config
     from accord.train.recipe import Recipe
 
-    wanted = load_config(Recipe, config.recipe, [*config.overrides, f"seed={seed}"])
-    known = run / "config.toml"
-    if known.is_file() and load_config(Recipe, known) != wanted:
-        raise ConfigError(
-            f"{run} was made with other settings than this demo's (seed {seed})",
-            "choose another --out, or give the --seed that it was made with",
-        )
-    return wanted
+    return load_config(Recipe, recipe, overrides)
 
 
 def _measure(
@@ -193,24 +164,3 @@ def measurements(seed: int) -> CompareConfig:
         words=WORDS,
         seed=seed,
     )
-
-
-def _train(run: Path, graph: Path, config: DemoConfig, seed: int) -> dict[str, Any]:
-    """Trains, or goes on, or reads what a finished run says."""
-    from accord.api import RunResult, train_run
-    from accord.model.saving import model_folder
-    from accord.train.checkpoint import RunFolder
-
-    if (run / "result.json").is_file() and model_folder(run):
-        found = RunFolder(run).read_json("result.json")
-        steps, seconds = int(found.pop("steps")), float(found.pop("seconds"))
-        return RunResult(run, steps, seconds, found).to_dict()
-    begun = (run / "config.toml").is_file()
-    chosen = [] if begun else [*config.overrides, f"seed={seed}"]
-    return train_run(config.recipe, graph, run, overrides=chosen, resume=begun).to_dict()
-
-
-def _report(run: Path, target: Path) -> Path:
-    from accord.evaluate.report import write_report
-
-    return Path(write_report([run], target)["report"])

@@ -1,0 +1,9 @@
+"""The whole story on the embedded default, told in acts.
+
+Each act is a module with its settings, its `play` and what it found; an act knows only what the
+acts before it left on disk. `story` puts them in a row.
+"""
+
+from accord.demo.story import DemoConfig as DemoConfig
+from accord.demo.story import DemoResult as DemoResult
+from accord.demo.story import run_demo as run_demo
