@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from accord.errors import ConfigError, ModelError, nearest
-from accord.model import embedded
+from accord.errors import ConfigError, ModelError
+from accord.model import embedded, hub
 from accord.model.config import ModelConfig
 from accord.model.cpu import computes_bfloat16, keep_freed_memory
 from accord.model.last_layer import Capture, Inject, LastLayerAtPoints, Pass
@@ -52,10 +52,10 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def resolve(name: str) -> str:
-    """Turns an embedded model's name into its folder; other names stay.
+    """Turns an embedded model's name into its folder; a Hub name stays.
 
     Raises:
-        ModelError: A path that does not exist.
+        ModelError: A path that does not exist, or a name that is neither here nor on the Hub.
     """
     if name in embedded.EMBEDDED:
         folder = embedded.fetch(name)
@@ -63,7 +63,10 @@ def resolve(name: str) -> str:
         return str(folder)
     if name.startswith((".", "/", "~")) and not Path(name).expanduser().is_dir():
         raise ModelError(f"no model folder at {name!r}", "give a folder or a Hub name")
-    return str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+    if Path(name).expanduser().is_dir():
+        return str(Path(name).expanduser())
+    hub.check_available(name)
+    return name
 
 
 def load_base(name: str, dtype: torch.dtype, device: torch.device) -> tuple[nn.Module, Any]:
@@ -122,9 +125,10 @@ def _pretrained(auto: Any, name: str, dtype: torch.dtype) -> tuple[nn.Module, An
             folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
         )
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        hint = nearest(name, embedded.EMBEDDED) or "check the name, the network or HF_HOME"
-        raise ModelError(f"cannot load model {name!r}: {reason}", hint) from error
+        raise ModelError(
+            f"cannot load model {name!r}: {hub.first_line(error)}",
+            "a model is a folder or Hub repository with config.json, *.safetensors and a tokenizer",
+        ) from error
     return model, tokenizer
 
 

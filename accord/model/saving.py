@@ -19,7 +19,7 @@ from torch import nn
 
 from accord.errors import AccordError, DataError, ModelError
 from accord.graph.load import load_graph
-from accord.model import load
+from accord.model import hub, load
 from accord.model.config import ModelConfig, model_config
 from accord.model.embedded import file_sha256
 from accord.model.knowledge_model import KnowledgeModel
@@ -71,8 +71,10 @@ def put_weights(
 def base_sha256(name: str) -> str:
     """sha256 of a base model's weights, or an empty string where its files are not at hand."""
     folder = Path(load.resolve(name))
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    return " ".join(file_sha256(path) for path in files)
+    if folder.is_dir():
+        return " ".join(file_sha256(path) for path in sorted(folder.glob("*.safetensors")))
+    copy = hub.local_copy(name)
+    return "" if copy is None else hub.weights_sha256(copy)
 
 
 def save_pretrained(

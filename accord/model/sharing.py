@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from accord.errors import ModelError, nearest
+from accord.errors import ModelError
 from accord.model import embedded
+from accord.model.hub import check_available, first_line
 from accord.model.saving import load_model, model_folder, read_header
 
 FETCHED = ("*.safetensors", "*.json", "tokenizer*", "*.txt", "*.model")
@@ -32,16 +33,14 @@ def fetch(name: str) -> Path:
         folder = embedded.fetch(name)
         embedded.verify(folder)
         return folder
-    if "/" not in name:
-        hint = nearest(name, embedded.EMBEDDED)
-        raise ModelError(f"no model {name!r}", hint or "give a Hub name such as owner/model")
+    check_available(name)
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(FETCHED)))
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"cannot fetch {name!r}: {_first_line(error)}",
+            f"cannot fetch {name!r}: {first_line(error)}",
             "check the name and the network; embedded models: " + ", ".join(embedded.EMBEDDED),
         ) from error
 
@@ -95,7 +94,7 @@ def _base_info(name: str) -> dict[str, Any]:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{name!r} is neither a run nor a model: {_first_line(error)}",
+            f"{name!r} is neither a run nor a model: {first_line(error)}",
             "give a run folder, a model folder, a Hub name or an embedded model's name",
         ) from error
     return {
@@ -184,11 +183,7 @@ def push(run: str | Path, repo: str, private: bool = True) -> dict[str, Any]:
         found = api.upload_folder(folder_path=folder, repo_id=repo)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"cannot upload to {repo!r}: {_first_line(error)}", "check the name and the token"
+            f"cannot upload to {repo!r}: {first_line(error)}", "check the name and the token"
         ) from error
     names = sorted(path.name for path in folder.iterdir())
     return {"repo": repo, "url": str(getattr(found, "repo_url", found)), "files": names}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

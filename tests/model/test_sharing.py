@@ -86,7 +86,7 @@ def test_unknown_model_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_hub_model_that_cannot_be_had(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["model", "fetch", "owner/no-such-model", "--json"]) == 2
-    assert "cannot fetch 'owner/no-such-model'" in json.loads(capsys.readouterr().out)["error"]
+    assert "there is no model 'owner/no-such-model'" in json.loads(capsys.readouterr().out)["error"]
 
 
 @pytest.mark.parametrize("command", [["merge", "--out", "x"], ["push", "me/x"]])
