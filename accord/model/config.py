@@ -70,7 +70,7 @@ class ModelConfig:
     """segments: frozen layers read each entity, phrase and name alone, so each is read once."""
     query: QueryForm = "text"
     """How a query is embedded: text reads ``[ HEAD, RELATION ]`` as KaLM does; product multiplies
-    the embeddings of head and relation, each read alone; both adds the two."""
+    the embeddings of head and relation, each read alone."""
     projection: int = 0
     """Dimension of a trained linear map a view after pooling; 0 is none, as in KaLM."""
     embedding_dropout: float = 0.0

@@ -13,7 +13,6 @@ from accord.text.examples import QueryForm, View
 VIEWS: dict[QueryForm, tuple[View, ...]] = {
     "text": ("query", "tail"),
     "product": ("head", "relation", "tail"),
-    "both": ("query", "head", "relation", "tail"),
 }
 """The maps that each form of query needs."""
 
@@ -83,15 +82,14 @@ def compose(parts: Mapping[View, torch.Tensor]) -> torch.Tensor:
     relations need not be symmetric.
 
     Args:
-        parts: By view, (N, P) unit vectors: "query", or "head" and "relation", or all three.
+        parts: By view, (N, P) unit vectors: "query", or "head" and "relation".
 
     Returns:
         (N, P) unit vectors.
     """
-    found = [parts["query"]] if "query" in parts else []
-    if "head" in parts:
-        found.append(functional.normalize(parts["head"] * parts["relation"], dim=-1))
-    return found[0] if len(found) == 1 else functional.normalize(found[0] + found[1], dim=-1)
+    if "query" in parts:
+        return parts["query"]
+    return functional.normalize(parts["head"] * parts["relation"], dim=-1)
 
 
 QUERY_RIDGE, TAIL_RIDGE = 1e-5, 1e-4

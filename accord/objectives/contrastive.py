@@ -191,8 +191,7 @@ class Contrastive:
         """All queries and tails that train can ask for."""
         keys, width = self.source.queries, self.source.width
         pairs = np.stack([keys // width, keys % width], axis=1)
-        for sequences in self.texts.query_readings(pairs, self.form).values():
-            yield from sequences
+        yield from self.texts.readings_once(pairs, self.form)
         for entity in range(self.source.graph.num_entities):
             yield self.texts.tail(entity)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -115,14 +115,28 @@ class GraphTexts:
         Returns:
             For each view that the form needs, N sequences.
         """
-        found: dict[View, list[Sequence]] = {}
         pairs = queries.tolist()
-        if form != "product":
-            found["query"] = [self.query(head, relation) for head, relation in pairs]
-        if form != "text":
-            found["head"] = [self.tail(head) for head, _ in pairs]
-            found["relation"] = [self.relation_alone(relation) for _, relation in pairs]
-        return found
+        if form == "text":
+            return {"query": [self.query(head, relation) for head, relation in pairs]}
+        return {
+            "head": [self.tail(head) for head, _ in pairs],
+            "relation": [self.relation_alone(relation) for _, relation in pairs],
+        }
+
+    def readings_once(self, queries: npt.NDArray[np.int64], form: QueryForm) -> Iterator[Sequence]:
+        """What `query_readings` holds for distinct queries, in its order, but each reading once.
+
+        Args:
+            queries: (N, 2) distinct entity idx and relation number; as products they share heads
+                and relations, of which a large graph has far fewer than pairs.
+            form: How a query's embedding comes about.
+        """
+        if form == "text":
+            yield from (self.query(head, relation) for head, relation in queries.tolist())
+            return
+        heads, relations = (_first_seen(column) for column in queries.T)
+        yield from map(self.tail, heads)
+        yield from map(self.relation_alone, relations)
 
     def tail(self, entity: int) -> Sequence:
         """View 2 of an entity."""
@@ -171,6 +185,13 @@ class _NeighbourTable:
         rows = edges[offsets[entity] : offsets[entity + 1]]
         triples: npt.NDArray[np.int32] = self.graph.triples[rows[self.train[rows]]]
         return triples
+
+
+def _first_seen(values: npt.NDArray[np.int64]) -> list[int]:
+    """Distinct values in the order in which they first come."""
+    first = np.unique(values, return_index=True)[1]
+    found: list[int] = values[np.sort(first)].tolist()
+    return found
 
 
 def tokens(tokenizer: Any, text: str) -> Segment:

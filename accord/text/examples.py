@@ -16,8 +16,8 @@ Sequence = tuple[Segment, ...]
 
 View = Literal["query", "head", "relation", "tail"]
 """What an embedding stands for: a whole query, its head or relation alone, or an answer."""
-QueryForm = Literal["text", "product", "both"]
-"""Whether a query's embedding is read from its text, composed of two, or their sum."""
+QueryForm = Literal["text", "product"]
+"""Whether a query's embedding is read from its text or composed of two."""
 
 
 def length(sequence: Sequence) -> int:
@@ -72,6 +72,8 @@ class MentionExample:
     """In any order; they may overlap."""
     split: str = ""
     """train, valid, test, or empty."""
+    kinds: tuple[str, ...] = ()
+    """Types of which every mention is marked; none where mentions may be unmarked."""
 
 
 @dataclass(frozen=True)

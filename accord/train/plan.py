@@ -19,7 +19,6 @@ from accord.model.reading import Key
 from accord.model.saving import trainable
 from accord.objectives.base import Objective
 from accord.progress import say, track
-from accord.text import examples
 from accord.text.examples import length
 from accord.text.qa_prompts import question_prompt
 from accord.text.questions import Question
@@ -30,7 +29,12 @@ from accord.train.environment import disk_free_bytes, memory_bytes
 from accord.train.loop import peak_memory
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
-from accord.train.setup import Weighted, build_objectives, own_continuations
+from accord.train.setup import (
+    Weighted,
+    build_objectives,
+    own_continuations,
+    validation_readings,
+)
 from accord.train.step import Step
 
 STEPS = 12
@@ -138,16 +142,7 @@ def _pieces(
     if not (recipe.model.freeze_layers and recipe.loop.cache_gb):
         return []
     asked = (s for objective, _ in objectives for s in objective.sequences())
-    ranked = [] if recipe.rationale.weight else _valid_queries(model, graph)
-    return plan_pieces(model.reader, (*asked, *ranked))
-
-
-def _valid_queries(model: KnowledgeModel, graph: KnowledgeGraph) -> list[examples.Sequence]:
-    valid = graph.triples_of("valid").astype(np.int64)
-    both = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
-    texts = model.texts(graph)
-    readings = texts.query_readings(np.unique(both, axis=0), model.config.query)
-    return list(dict.fromkeys(s for sequences in readings.values() for s in sequences))
+    return plan_pieces(model.reader, (*asked, *validation_readings(recipe, model, graph)))
 
 
 def _writing_seconds(model: KnowledgeModel, recipe: Recipe) -> float:
@@ -220,10 +215,10 @@ def _own(objectives: list[tuple[Objective, float]]) -> list[torch.nn.Parameter]:
 def _validation_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph) -> float:
     """Seconds of all validations, from a sample of what one reads."""
     valid = graph.triples_of("valid")
-    if not recipe.loop.validate_every or not len(valid):
+    queries = validation_readings(recipe, model, graph)
+    if not recipe.loop.validate_every or not queries:
         return 0.0
     texts = model.texts(graph)
-    queries = _valid_queries(model, graph)
     share = min(1.0, recipe.loop.validate_queries / len(valid))
     entities = [texts.tail(e) for e in range(graph.num_entities)]
     total = sum(map(length, entities)) + share * sum(map(length, queries))

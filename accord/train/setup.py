@@ -12,7 +12,7 @@ import torch
 from accord.errors import ConfigError, DataError
 from accord.graph.graph import KnowledgeGraph
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.saving import base_sha256
+from accord.model.saving import base_sha256, load_model
 from accord.objectives.base import Objective
 from accord.objectives.completion import Completion
 from accord.objectives.contrastive import Contrastive
@@ -23,13 +23,19 @@ from accord.progress import say, track
 from accord.text.collate import tokens
 from accord.text.examples import RelationExample, Sequence
 from accord.text.questions import Question
-from accord.train.cache import build_cache, plan_pieces
+from accord.train.cache import RECORD, build_cache, open_cache, plan_pieces
 from accord.train.checkpoint import RunFolder
-from accord.train.extraction import build_linking, build_relations
+from accord.train.extraction import (
+    build_linking,
+    build_relations,
+    build_spans,
+    needs_examples,
+)
 from accord.train.questions import build_rationale
 from accord.train.recipe import Recipe
 
-TEXTS = "texts.json"
+TEXTS, CACHE = "texts.json", "cache"
+"""Places in a run folder."""
 Weighted = list[tuple[Objective, float]]
 
 
@@ -68,6 +74,8 @@ def build_objectives(
     if recipe.linking.weight:
         linking = build_linking(recipe, model, graph, examples)
         found.append((linking, recipe.linking.weight))
+    if recipe.spans.weight:
+        found.append((build_spans(recipe, model, examples, run), recipe.spans.weight))
     if recipe.language.weight:
         plain = _kept_texts(recipe, model, list(texts), run)
         found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
@@ -196,6 +204,18 @@ def own_continuations(model: KnowledgeModel, count: int, size: int, seed: int) -
     return found
 
 
+def validation_readings(
+    recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph
+) -> list[Sequence]:
+    """Every distinct text of valid queries, where a run's validation ranks by text; else none."""
+    if recipe.rationale.weight or needs_examples(recipe):
+        return []
+    valid = graph.triples_of("valid").astype(np.int64)
+    queries = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
+    texts = model.texts(graph)
+    return list(texts.readings_once(np.unique(queries, axis=0), recipe.model.query))
+
+
 def attach_cache(
     recipe: Recipe,
     model: KnowledgeModel,
@@ -219,6 +239,28 @@ def attach_cache(
         return 0
     asked = (s for objective, _ in objectives for s in objective.sequences())
     pieces = plan_pieces(model.reader, (s for group in (asked, also) for s in group))
-    identity = f"{base_sha256(recipe.model.name)} {recipe.model.freeze_layers}"
-    model.reader.store = build_cache(model.reader, pieces, folder, recipe.loop.cache_gb, identity)
+    model.reader.store = build_cache(
+        model.reader, pieces, folder, recipe.loop.cache_gb, _identity(model)
+    )
     return sum(len(key[1]) for key in pieces)
+
+
+def load_with_cache(name: str | Path, device: str | None = None) -> KnowledgeModel:
+    """Opens a run or a base model; texts that the run kept are not read through the frozen layers.
+
+    Args:
+        name: As in `accord.load_model`.
+        device: "cpu", "cuda", ...; None picks one.
+
+    Returns:
+        The model, in eval mode.
+    """
+    model = load_model(name, device)
+    if model.config.freeze_layers and (Path(name) / CACHE / RECORD).is_file():
+        model.reader.store = open_cache(Path(name) / CACHE, _identity(model))
+    return model
+
+
+def _identity(model: KnowledgeModel) -> str:
+    """Of which model and layers states are."""
+    return f"{base_sha256(model.config.name)} {model.config.freeze_layers}"

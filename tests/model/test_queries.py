@@ -17,7 +17,7 @@ from accord.text.render import entity_text
 from accord.train.setup import build_objectives, start_projection
 from tests.train.tiny import tiny_model, tiny_recipe
 
-FORMS: tuple[QueryForm, ...] = ("text", "product", "both")
+FORMS: tuple[QueryForm, ...] = ("text", "product")
 forms = pytest.mark.parametrize("form", FORMS)
 QUERIES = np.array([[0, 0], [3, 3], [1, 7]])
 

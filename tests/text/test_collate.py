@@ -6,13 +6,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accord.graph.graph import KnowledgeGraph
 from accord.text import render
 from accord.text.collate import GraphTexts, chunks_by_length, pad, tokens
-from accord.text.examples import Sequence, length
+from accord.text.examples import QueryForm, Sequence, length
 from accord.text.render import TextConfig
 from tests.conftest import build_tiny_tokenizer
 from tests.evaluate.fakes import random_graph
@@ -39,6 +40,17 @@ def test_queries_and_tails_read_as_rendered(tiny_graph: KnowledgeGraph) -> None:
     assert written(texts.tail(3)) == "{ Sweden: A country in northern Europe. }"
     assert written(texts.completion(0, 2, 1)) == expected + " Tōkyō</s>"
     assert texts.completion(0, 2, 1)[:-1] == texts.query(0, 2)
+
+
+@pytest.mark.parametrize("form", ["text", "product"])
+def test_readings_of_queries_come_once_in_the_order_of_first_use(
+    tiny_graph: KnowledgeGraph, form: QueryForm
+) -> None:
+    texts, queries = texts_of(tiny_graph), np.array([[0, 2], [0, 7], [1, 2], [3, 0], [1, 7]])
+    whole = texts.query_readings(queries, form)
+    found = list(texts.readings_once(queries, form))
+    assert found == list(dict.fromkeys(s for part in whole.values() for s in part))
+    assert len(found) == (5 if form == "text" else 3 + 3), "pairs, or heads and relations"
 
 
 def test_an_entity_outside_the_graph_reads_as_one_inside(tiny_graph: KnowledgeGraph) -> None:

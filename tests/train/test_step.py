@@ -46,10 +46,10 @@ READINGS: list[dict[str, Any]] = [
     {"adapter": "full", "freeze_layers": 2},
     {"projection": 5},
     {"projection": 5, "query": "product"},
-    {"projection": 5, "query": "both", "freeze_layers": 2},
+    {"projection": 5, "query": "product", "freeze_layers": 2},
 ]
 readings = pytest.mark.parametrize(
-    "model", READINGS, ids=["all", "frozen", "segments", "full", "p", "product", "both"]
+    "model", READINGS, ids=["all", "frozen", "segments", "full", "p", "product", "product frozen"]
 )
 
 
