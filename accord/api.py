@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from accord.config import load_config, to_toml
 from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
@@ -36,7 +34,12 @@ from accord.train.extraction import (
 from accord.train.loop import Loop, Progress, peak_memory
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
-from accord.train.setup import attach_cache, build_objectives, start_projection
+from accord.train.setup import (
+    attach_cache,
+    build_objectives,
+    start_projection,
+    validation_readings,
+)
 from accord.train.start import (
     keep_start,
     lineage,
@@ -224,17 +227,8 @@ def _cache(
     accelerator: Any,
 ) -> int:
     """One process fills the cache, the others open what it wrote."""
-    if settings.rationale.weight or needs_examples(settings):  # valid triples are not ranked
-        with accelerator.main_process_first():
-            return attach_cache(settings, model, objectives, run.path / "cache")
-    if not settings.model.freeze_layers:
-        return 0
-    texts = model.texts(graph)
-    valid = graph.triples_of("valid").astype(np.int64)
-    queries = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
-    readings = texts.query_readings(np.unique(queries, axis=0), settings.model.query)
-    also = [sequence for sequences in readings.values() for sequence in sequences]
     with accelerator.main_process_first():
+        also = validation_readings(settings, model, graph) if settings.model.freeze_layers else []
         return attach_cache(settings, model, objectives, run.path / "cache", also)
 
 
@@ -256,29 +250,20 @@ def _validation(
         return None  # heads of relations and links are kept as the last step leaves them
     if structure is not None and not settings.contrastive.weight:
         return _validation_by_structure(settings, graph, structure)
-    from accord.evaluate.link_prediction import evaluate_link_prediction
+    from accord.evaluate.link_prediction import LinkPredictionConfig, evaluate_link_prediction
 
-    def validate(model: KnowledgeModel) -> float:
-        result = evaluate_link_prediction(
-            model, graph, split="valid", limit=settings.loop.validate_queries, baseline=False
-        )
-        return result.mrr
-
-    return validate
+    config = LinkPredictionConfig(limit=settings.loop.validate_queries, baseline=False)
+    return lambda model: evaluate_link_prediction(model, graph, config).mrr
 
 
 def _validation_by_structure(
     settings: Recipe, graph: KnowledgeGraph, structure: Structure
 ) -> Callable[[KnowledgeModel], float]:
+    from accord.evaluate.link_prediction import LinkPredictionConfig
     from accord.evaluate.structure import evaluate_structure
 
-    def validate(model: KnowledgeModel) -> float:
-        result = evaluate_structure(
-            structure.vectors(), graph, limit=settings.loop.validate_queries, baseline=False
-        )
-        return result.mrr
-
-    return validate
+    config = LinkPredictionConfig(limit=settings.loop.validate_queries, baseline=False)
+    return lambda _: evaluate_structure(structure.vectors(), graph, config).mrr
 
 
 def _validation_by_questions(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from accord.cli.common import GraphOption, JsonFlag, emit
-from accord.cli.evaluate_text import linking, relations
+from accord.cli.evaluate_asking import decisions
+from accord.cli.evaluate_text import linking, ner, relations
 from accord.cli.opening import open_graph, record
 
 if TYPE_CHECKING:
@@ -67,22 +68,17 @@ def link_prediction(
 ) -> None:
     """Ranks all entities as tails and heads: MR, MRR and Hits@k, filtered."""
     from accord.evaluate.by_run import link_prediction_of
+    from accord.evaluate.link_prediction import LinkPredictionConfig
     from accord.evaluate.ranking import HITS
     from accord.evaluate.rerank import StructureBoost
 
     known = _graph(run, graph, before)
     boost = StructureBoost(structure_hops, structure_weight) if structure_hops else None
-    result = link_prediction_of(
-        run,
-        known,
-        split,
-        tuple(filter_with) if filter_with else None,
-        boost,
-        limit,
-        seed,
-        sorted({*HITS, *(hits or ())}),
-        structure,
-    )
+    config = LinkPredictionConfig(
+        split=split, filter_splits=tuple(filter_with or ()) or None, boost=boost, limit=limit,
+        seed=seed, hits=tuple(sorted({*HITS, *(hits or ())})),
+    )  # fmt: skip
+    result = link_prediction_of(run, known, config, structure)
     if out:
         result.dump(out)
     _finish("link-prediction", run, before, result, as_json)
@@ -336,6 +332,8 @@ def retention(
 
 app.command()(relations)
 app.command()(linking)
+app.command()(ner)
+app.command()(decisions)
 
 
 def _graph(run: str, graph: str | None, before: Path | None) -> KnowledgeGraph:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from accord.config import load_config
 from accord.errors import ModelError
-from accord.evaluate.link_prediction import LinkPredictionResult, evaluate_link_prediction
-from accord.evaluate.ranking import HITS
-from accord.evaluate.rerank import StructureBoost
+from accord.evaluate.link_prediction import (
+    LinkPredictionConfig,
+    LinkPredictionResult,
+    evaluate_link_prediction,
+)
 from accord.evaluate.score_fusion import evaluate_with_structure
 from accord.evaluate.structure import evaluate_structure
 from accord.graph.graph import KnowledgeGraph
-from accord.model.saving import load_model
 from accord.model.structure import StructureVectors, structure_folder
 from accord.train.recipe import Recipe
+from accord.train.setup import load_with_cache
 
 
 def link_prediction_of(
     run: str | Path,
     graph: KnowledgeGraph,
-    split: str = "valid",
-    filter_splits: tuple[str, ...] | None = None,
-    boost: StructureBoost | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-    hits: Sequence[int] = HITS,
+    config: LinkPredictionConfig | None = None,
     structure: str | Path | None = None,
 ) -> LinkPredictionResult:
     """Measures a run or a base model as `accord eval link-prediction` does.
@@ -35,12 +31,7 @@ def link_prediction_of(
         run: A run that ranks by text, by structure or by both; structure embeddings by
             themselves; or a base model's name.
         graph: The graph.
-        split: Whose triples to predict.
-        filter_splits: Whose triples are known and do not compete.
-        boost: The structure re-rank to report beside, if any.
-        limit: Only so many triples, drawn so that each relation keeps its share.
-        seed: For the draw.
-        hits: The k of Hits@k.
+        config: What is ranked; None: all of valid.
         structure: Run or folder with structure embeddings to report beside; None: the run's own.
 
     Returns:
@@ -59,15 +50,11 @@ def link_prediction_of(
         )
     vectors = None if folder is None else StructureVectors.load(folder)
     if vectors is not None and structure is None and not ranks_by_text(run):
-        return evaluate_structure(vectors, graph, split, filter_splits, boost, limit, seed, hits)
-    model = load_model(run)
+        return evaluate_structure(vectors, graph, config)
+    model = load_with_cache(run)
     if vectors is None:
-        return evaluate_link_prediction(
-            model, graph, split, filter_splits, boost, limit, seed, hits
-        )
-    return evaluate_with_structure(
-        model, vectors, graph, split, filter_splits, boost, limit, seed, hits
-    )
+        return evaluate_link_prediction(model, graph, config)
+    return evaluate_with_structure(model, vectors, graph, config)
 
 
 def ranks_by_text(run: str | Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from accord.errors import ConfigError, ModelError, nearest
 from accord.evaluate.drift import BaseComparison
-from accord.evaluate.link_prediction import evaluate_link_prediction
+from accord.evaluate.link_prediction import LinkPredictionConfig, evaluate_link_prediction
 from accord.evaluate.protocol import Float32, Int64
 from accord.evaluate.qa import evaluate_qa
 from accord.evaluate.qa_items import TASKS, QaConfig
@@ -25,10 +25,11 @@ from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
 from accord.model.embedded import file_sha256
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.saving import WEIGHTS, load_model, model_folder, read_header
+from accord.model.saving import WEIGHTS, model_folder, read_header
 from accord.progress import say
 from accord.text.prompts import PromptConfig
 from accord.train.checkpoint import run_graph
+from accord.train.setup import load_with_cache
 
 KINDS = ("link-prediction", "qa", "retention")
 Results = dict[str, dict[str, Any]]
@@ -133,7 +134,7 @@ def measure(
         made_with = _made_with(kind, model, graph, config)
         kept = kept_record(folder, kind, "" if kind == "retention" else split, moment, made_with)
         if kept is None:
-            loaded = loaded or _Measured(load_model(model))
+            loaded = loaded or _Measured(load_with_cache(model))
             say(f"measuring {kind} of {model}")
             kept = _MEASURES[kind](loaded, graph, split, config)
             command = _command(kind, model, folder, moment, split, config)
@@ -166,8 +167,8 @@ class _Measured:
 def _link_prediction(
     model: _Measured, graph: KnowledgeGraph, split: str, config: CompareConfig
 ) -> dict[str, Any]:
-    result = evaluate_link_prediction(model, graph, split, limit=config.triples, seed=config.seed)
-    return result.to_dict()
+    asked = LinkPredictionConfig(split, limit=config.triples, seed=config.seed)
+    return evaluate_link_prediction(model, graph, asked).to_dict()
 
 
 def _qa(

@@ -27,6 +27,50 @@ SIDES = ("both", "head", "tail")
 
 
 @dataclass(frozen=True)
+class LinkPredictionConfig:
+    """What is ranked, and what stands beside."""
+
+    split: str = "valid"
+    """Whose triples to predict."""
+    filter_splits: tuple[str, ...] | None = None
+    """Whose triples are known and do not compete; None: train and valid, and test too only if
+    test is evaluated."""
+    boost: StructureBoost | None = None
+    """The re-rank of candidates near in train to report beside, if any."""
+    limit: int | None = None
+    """Only so many triples, drawn so that each relation keeps its share."""
+    seed: int = 0
+    """For the draw."""
+    hits: tuple[int, ...] = HITS
+    """The k of Hits@k."""
+    baseline: bool = True
+    """Whether to rank by frequency in train beside."""
+
+    def __post_init__(self) -> None:
+        for split in (self.split, *(self.filter_splits or ())):
+            default_filter(split)  # refuses a split that there is not
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The splits that filter."""
+        return self.filter_splits or default_filter(self.split)
+
+    def drawn(self, graph: KnowledgeGraph) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """(T, 3) the triples to predict.
+
+        Raises:
+            GraphError: The split has none.
+        """
+        triples = graph.triples_of(self.split)
+        if not len(triples):
+            raise GraphError(
+                f"graph {graph.name!r} has no {self.split} triples",
+                "choose another --split, or import the graph with one",
+            )
+        return triples[stratified_sample(triples[:, 1], self.limit, self.seed)]
+
+
+@dataclass(frozen=True)
 class Beside:
     """How structure embeddings, and text and structure together, rank the same queries."""
 
@@ -164,29 +208,14 @@ class LinkPredictionResult:
 
 
 def evaluate_link_prediction(
-    model: EmbeddingModel,
-    graph: KnowledgeGraph,
-    split: str = "valid",
-    filter_splits: tuple[str, ...] | None = None,
-    boost: StructureBoost | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-    hits: Sequence[int] = HITS,
-    baseline: bool = True,
+    model: EmbeddingModel, graph: KnowledgeGraph, config: LinkPredictionConfig | None = None
 ) -> LinkPredictionResult:
     """Ranks the tails and the heads of a split's triples by the model's embeddings.
 
     Args:
         model: What embeds entities and queries; every distinct text is read once.
         graph: The graph.
-        split: Whose triples to predict.
-        filter_splits: Whose triples are known and do not compete; default: train and valid, and
-            test too only if test is evaluated.
-        boost: The structure re-rank to report beside, if any.
-        limit: Only so many triples, drawn so that each relation keeps its share.
-        seed: For the draw.
-        hits: The k of Hits@k.
-        baseline: Whether to rank by frequency in train beside.
+        config: What is ranked; None: all of valid.
 
     Returns:
         Ranks and metrics.
@@ -195,75 +224,49 @@ def evaluate_link_prediction(
         GraphError: The split has no triples.
         ModelError: The model gives NaN.
     """
-    triples = drawn_triples(graph, split, limit, seed)
+    config = config or LinkPredictionConfig()
+    triples = config.drawn(graph)
     queries, _ = queries_of(triples, graph.num_relations)
-    scorer = EmbeddingScorer(model, graph, queries)
-    known = filter_splits or default_filter(split)
-    return evaluate_scorer(scorer, graph, triples, split, known, boost, hits, baseline)
+    return evaluate_scorer(EmbeddingScorer(model, graph, queries), graph, triples, config)
 
 
 def evaluate_scorer(
     scorer: Scorer,
     graph: KnowledgeGraph,
     triples: np.ndarray[Any, np.dtype[np.integer[Any]]],
-    split: str,
-    filter_splits: tuple[str, ...],
-    boost: StructureBoost | None = None,
-    hits: Sequence[int] = HITS,
-    baseline: bool = True,
+    config: LinkPredictionConfig,
 ) -> LinkPredictionResult:
     """Ranks both queries of each triple by any scorer; same code, same figures for all models.
 
     Args:
         scorer: What scores all entities for a query.
         graph: The graph.
-        triples: (T, 3) what to predict.
-        split: The split they come from.
-        filter_splits: Whose triples are known and do not compete.
-        boost: The structure re-rank to report beside, if any.
-        hits: The k of Hits@k.
-        baseline: Whether to rank by frequency in train beside.
+        triples: (T, 3) what to predict; `config.drawn(graph)` unless there is a reason.
+        config: The split they come from, what filters, and what stands beside.
 
     Returns:
         Ranks and metrics.
     """
     queries, answers = queries_of(triples, graph.num_relations)
-    known = KnownAnswers.of_splits(graph, filter_splits)
-    ranks, boosted = _ranked(scorer, graph, queries, answers, known, boost)
+    known = KnownAnswers.of_splits(graph, config.known)
+    ranks, boosted = _ranked(scorer, graph, queries, answers, known, config.boost)
     frequency = None
-    if baseline:
+    if config.baseline:
         counts = FrequencyScorer(graph)
         frequency, _ = _ranked(counts, graph, queries, answers, known, None)
     return LinkPredictionResult(
-        split,
-        filter_splits,
+        config.split,
+        config.known,
         graph.entity_ids,
         list(graph.relation_ids),
         queries,
         answers,
         ranks,
-        boost,
+        config.boost,
         boosted,
         frequency,
-        tuple(hits),
+        config.hits,
     )
-
-
-def drawn_triples(
-    graph: KnowledgeGraph, split: str, limit: int | None, seed: int
-) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """(T, 3) triples of a split, at most `limit`, such that each relation keeps its share.
-
-    Raises:
-        GraphError: The split has no triples.
-    """
-    triples = graph.triples_of(split)
-    if not len(triples):
-        raise GraphError(
-            f"graph {graph.name!r} has no {split} triples",
-            "choose another --split, or import the graph with one",
-        )
-    return triples[stratified_sample(triples[:, 1], limit, seed)]
 
 
 def _ranked(

@@ -13,13 +13,12 @@ from accord.errors import GraphError
 from accord.evaluate.known import KnownAnswers, default_filter, queries_of
 from accord.evaluate.link_prediction import (
     Beside,
+    LinkPredictionConfig,
     LinkPredictionResult,
-    drawn_triples,
     evaluate_scorer,
 )
 from accord.evaluate.protocol import EmbeddingModel, Float32, Float64, Int64, Scorer
-from accord.evaluate.ranking import HITS, Ranks, rank_scores
-from accord.evaluate.rerank import StructureBoost
+from accord.evaluate.ranking import Ranks, rank_scores
 from accord.evaluate.scorers import EmbeddingScorer
 from accord.evaluate.statistics import stratified_sample
 from accord.evaluate.structure import StructureScorer
@@ -213,12 +212,7 @@ def evaluate_with_structure(
     model: EmbeddingModel,
     vectors: StructureVectors,
     graph: KnowledgeGraph,
-    split: str = "valid",
-    filter_splits: tuple[str, ...] | None = None,
-    boost: StructureBoost | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-    hits: Sequence[int] = HITS,
+    config: LinkPredictionConfig | None = None,
 ) -> LinkPredictionResult:
     """`evaluate_link_prediction` by text, with structure and both together beside.
 
@@ -229,13 +223,8 @@ def evaluate_with_structure(
         model: What embeds entities and queries.
         vectors: Structure embeddings.
         graph: The graph of the latter, or a descendant.
-        split: Whose triples to predict.
-        filter_splits: Whose triples are known and do not compete; default: train and valid, and
-            test too only if test is evaluated.
-        boost: The structure re-rank of the text's scores, if any.
-        limit: Only so many triples, drawn so that each relation keeps its share.
-        seed: For the draw.
-        hits: The k of Hits@k.
+        config: What is ranked; None: all of valid. The re-rank and the baseline stand beside the
+            text's scores.
 
     Returns:
         Ranks by text, with those of structure and of the sum in `beside`.
@@ -244,7 +233,9 @@ def evaluate_with_structure(
         GraphError: The split or valid has no triples, or the graph is unrelated.
         ModelError: The model gives NaN.
     """
-    triples, valid = drawn_triples(graph, split, limit, seed), graph.triples_of("valid")
+    config = config or LinkPredictionConfig()
+    alone = replace(config, boost=None, baseline=False)
+    triples, valid = config.drawn(graph), graph.triples_of("valid")
     if len(valid) < 2:
         raise GraphError(
             f"graph {graph.name!r} has {len(valid)} valid triples: no weights can be learnt",
@@ -253,18 +244,15 @@ def evaluate_with_structure(
     asked = np.concatenate([triples, valid])
     text = EmbeddingScorer(model, graph, queries_of(asked, graph.num_relations)[0])
     structure = StructureScorer(vectors, graph)
-    known = filter_splits or default_filter(split)
-
-    def ranked(scorer: Scorer, rows: Any = triples) -> LinkPredictionResult:
-        return evaluate_scorer(scorer, graph, rows, split, known, None, hits, False)
 
     def fused(learnt: Any, judged: Any) -> tuple[Ranks, ScoreWeights]:
         weights = learn_weights(text, structure, graph, learnt, default_filter("valid"))
-        return ranked(FusedScorer(text, structure, weights), judged).ranks, weights
+        scorer = FusedScorer(text, structure, weights)
+        return evaluate_scorer(scorer, graph, judged, alone).ranks, weights
 
     say("learning the weights of text and structure on valid")
     facts: dict[str, Any] = {"learnt_on": "valid"}
-    if split == "valid":
+    if config.split == "valid":
         first = np.arange(len(triples)) % 2 == 0
         parts = (triples[first], triples[~first])
         ranks = _woven(first, fused(*parts[::-1])[0], fused(*parts)[0])
@@ -272,9 +260,8 @@ def evaluate_with_structure(
     else:
         ranks, weights = fused(valid, triples)
         facts |= weights.to_dict(graph)
-    beside = Beside(ranked(structure).ranks, ranks, facts)
-    main = evaluate_scorer(text, graph, triples, split, known, boost, hits)
-    return replace(main, beside=beside)
+    beside = Beside(evaluate_scorer(structure, graph, triples, alone).ranks, ranks, facts)
+    return replace(evaluate_scorer(text, graph, triples, config), beside=beside)
 
 
 def _woven(first: np.ndarray[Any, np.dtype[np.bool_]], one: Ranks, other: Ranks) -> Ranks:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
-from accord.evaluate.known import default_filter
 from accord.evaluate.link_prediction import (
+    LinkPredictionConfig,
     LinkPredictionResult,
-    drawn_triples,
     evaluate_scorer,
 )
 from accord.evaluate.protocol import Float32, Int64
-from accord.evaluate.ranking import HITS
-from accord.evaluate.rerank import StructureBoost
 from accord.graph.graph import KnowledgeGraph
 from accord.model.structure import StructureVectors, all_scores, compose
 
@@ -66,28 +61,14 @@ class StructureScorer:
 
 
 def evaluate_structure(
-    vectors: StructureVectors,
-    graph: KnowledgeGraph,
-    split: str = "valid",
-    filter_splits: tuple[str, ...] | None = None,
-    boost: StructureBoost | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-    hits: Sequence[int] = HITS,
-    baseline: bool = True,
+    vectors: StructureVectors, graph: KnowledgeGraph, config: LinkPredictionConfig | None = None
 ) -> LinkPredictionResult:
     """`evaluate_link_prediction` by structure embeddings in place of a model's.
 
     Args:
         vectors: The embeddings.
         graph: Their graph or a descendant.
-        split: Whose triples to predict.
-        filter_splits: Whose triples are known and do not compete; default as there.
-        boost: The re-rank of candidates near in train to report beside, if any.
-        limit: Only so many triples, drawn so that each relation keeps its share.
-        seed: For the draw.
-        hits: The k of Hits@k.
-        baseline: Whether to rank by frequency in train beside.
+        config: What is ranked; None: all of valid.
 
     Returns:
         Ranks and metrics.
@@ -95,7 +76,5 @@ def evaluate_structure(
     Raises:
         GraphError: The split has no triples, or the graph is unrelated.
     """
-    triples = drawn_triples(graph, split, limit, seed)
-    known = filter_splits or default_filter(split)
-    scorer = StructureScorer(vectors, graph)
-    return evaluate_scorer(scorer, graph, triples, split, known, boost, hits, baseline)
+    config = config or LinkPredictionConfig()
+    return evaluate_scorer(StructureScorer(vectors, graph), graph, config.drawn(graph), config)

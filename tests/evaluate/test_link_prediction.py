@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from accord.errors import ConfigError, GraphError, ModelError
 from accord.evaluate import link_prediction
 from accord.evaluate.known import default_filter
-from accord.evaluate.link_prediction import evaluate_link_prediction, evaluate_scorer
+from accord.evaluate.link_prediction import (
+    LinkPredictionConfig,
+    evaluate_link_prediction,
+    evaluate_scorer,
+)
 from accord.evaluate.protocol import Float32, Int64
 from accord.evaluate.rerank import Neighbourhoods, StructureBoost
 from accord.evaluate.scorers import EmbeddingScorer, FrequencyScorer
@@ -49,7 +53,7 @@ def naive_ranks(
 @given(st.integers(0, 10_000), st.sampled_from(["train", "valid", "test"]))
 def test_ranks_are_those_of_a_loop_over_everything(seed: int, split: str) -> None:
     graph, model = random_graph(seed=seed), FakeEmbeddings(seed)
-    result = evaluate_link_prediction(model, graph, split)
+    result = evaluate_link_prediction(model, graph, LinkPredictionConfig(split))
     expected = naive_ranks(model, graph, split, default_filter(split))
     assert result.ranks.realistic.tolist() == expected
 
@@ -62,16 +66,17 @@ def test_test_triples_do_not_filter_while_tuning() -> None:
 
 def test_filter_splits_change_the_ranks() -> None:
     graph, model = random_graph(triples=120), FakeEmbeddings(3)
-    few = evaluate_link_prediction(model, graph, "test", ("test",))
-    many = evaluate_link_prediction(model, graph, "test")
+    few = evaluate_link_prediction(model, graph, LinkPredictionConfig("test", ("test",)))
+    many = evaluate_link_prediction(model, graph, LinkPredictionConfig("test"))
     assert few.ranks.realistic.mean() > many.ranks.realistic.mean()
 
 
 def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, model = random_graph(), FakeEmbeddings(1)
-    whole = evaluate_link_prediction(model, graph, "train", boost=StructureBoost(1))
+    config = LinkPredictionConfig("train", boost=StructureBoost(1))
+    whole = evaluate_link_prediction(model, graph, config)
     monkeypatch.setattr(link_prediction, "BLOCK_BYTES", 1)
-    single = evaluate_link_prediction(model, graph, "train", boost=StructureBoost(1))
+    single = evaluate_link_prediction(model, graph, config)
     assert whole.to_dict() == single.to_dict()
 
 
@@ -79,17 +84,17 @@ def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(st.permutations(range(12)))
 def test_order_of_entities_does_not_matter(order: list[int]) -> None:
     model = FakeEmbeddings(5)
-    plain = evaluate_link_prediction(model, random_graph(), "train", boost=StructureBoost(2))
+    config = LinkPredictionConfig("train", boost=StructureBoost(2))
+    plain = evaluate_link_prediction(model, random_graph(), config)
     moved = random_graph(relabel=np.array(order))
-    again = evaluate_link_prediction(model, moved, "train", boost=StructureBoost(2))
+    again = evaluate_link_prediction(model, moved, config)
     assert plain.to_dict() == again.to_dict()
 
 
 def test_constant_scorer_gives_the_mid_rank_of_what_is_left() -> None:
     graph = random_graph()
-    result = evaluate_scorer(
-        ConstantScorer(graph), graph, graph.triples_of("test"), "test", ("train", "valid", "test")
-    )
+    config = LinkPredictionConfig("test")
+    result = evaluate_scorer(ConstantScorer(graph), graph, config.drawn(graph), config)
     assert (result.ranks.optimistic == 1).all()
     known = {tuple(map(int, t)) for t in graph.triples}
     head, relation, _ = map(int, graph.triples_of("test")[0])
@@ -99,7 +104,7 @@ def test_constant_scorer_gives_the_mid_rank_of_what_is_left() -> None:
 
 def test_each_text_is_read_once() -> None:
     graph, model = random_graph(entities=5, relations=2), FakeEmbeddings()
-    result = evaluate_link_prediction(model, graph, "train")
+    result = evaluate_link_prediction(model, graph, LinkPredictionConfig("train"))
     distinct = len(np.unique(result.queries, axis=0))
     assert distinct < len(result.queries)
     assert model.read == graph.num_entities + distinct
@@ -126,7 +131,7 @@ def test_entities_of_equal_text_tie_exactly() -> None:
 
 def test_result_has_the_contract_keys_and_consistent_figures() -> None:
     graph = random_graph(triples=90)
-    result = evaluate_link_prediction(FakeEmbeddings(), graph, "valid").to_dict()
+    result = evaluate_link_prediction(FakeEmbeddings(), graph).to_dict()
     assert result["split"] == "valid"
     assert result["queries"] == 2 * len(graph.triples_of("valid"))
     for side in ("both", "head", "tail"):
@@ -155,7 +160,8 @@ def test_frequency_counts_train_only() -> None:
 
 def test_dump_has_a_line_a_query(tmp_path: Path) -> None:
     graph = random_graph()
-    result = evaluate_link_prediction(FakeEmbeddings(), graph, "test", boost=StructureBoost())
+    config = LinkPredictionConfig("test", boost=StructureBoost())
+    result = evaluate_link_prediction(FakeEmbeddings(), graph, config)
     lines = [json.loads(line) for line in result.dump(tmp_path / "q.jsonl").open()]
     assert len(lines) == len(result.queries)
     known = {
@@ -170,26 +176,29 @@ def test_dump_has_a_line_a_query(tmp_path: Path) -> None:
 
 def test_limit_keeps_each_relations_share() -> None:
     graph = random_graph(triples=300, relations=2)
-    result = evaluate_link_prediction(FakeEmbeddings(), graph, "train", limit=40, seed=4)
+    config = LinkPredictionConfig("train", limit=40, seed=4)
+    result = evaluate_link_prediction(FakeEmbeddings(), graph, config)
     assert len(result.queries) == 80
     train = graph.triples_of("train")
     share = (train[:, 1] == 0).mean()
     assert abs((result.queries[:40, 1] == 0).mean() - share) <= 1 / 40
-    again = evaluate_link_prediction(FakeEmbeddings(), graph, "train", limit=40, seed=4)
+    again = evaluate_link_prediction(FakeEmbeddings(), graph, config)
     assert np.array_equal(result.queries, again.queries)
 
 
 def test_split_without_triples_says_so() -> None:
     graph = random_graph(triples=4)  # too few for a test split
     with pytest.raises(GraphError, match="no test triples"):
-        evaluate_link_prediction(FakeEmbeddings(), graph, "test")
+        evaluate_link_prediction(FakeEmbeddings(), graph, LinkPredictionConfig("test"))
     with pytest.raises(GraphError, match="no split 'dev'"):
-        evaluate_link_prediction(FakeEmbeddings(), graph, "dev")
+        LinkPredictionConfig("dev")
+    with pytest.raises(GraphError, match="no split 'tests'"):
+        LinkPredictionConfig("test", ("train", "tests"))
 
 
 def test_one_entity_ranks_first() -> None:
     graph = random_graph(entities=1, relations=1, triples=1)
-    result = evaluate_link_prediction(FakeEmbeddings(), graph, "train")
+    result = evaluate_link_prediction(FakeEmbeddings(), graph, LinkPredictionConfig("train"))
     assert result.mrr == 1.0
 
 
@@ -210,14 +219,8 @@ def test_neighbourhood_is_a_naive_search(seed: int, hops: int) -> None:
 
 def test_boost_adds_its_weight_to_near_candidates_only() -> None:
     graph = random_graph(entities=15, triples=20)
-    result = evaluate_scorer(
-        ConstantScorer(graph),
-        graph,
-        graph.triples_of("train"),
-        "train",
-        ("train",),
-        StructureBoost(hops=1, weight=0.5),
-    )
+    config = LinkPredictionConfig("train", ("train",), StructureBoost(hops=1, weight=0.5))
+    result = evaluate_scorer(ConstantScorer(graph), graph, config.drawn(graph), config)
     # every answer is one hop away in train: nothing unconnected can tie with it any longer
     assert result.boosted is not None
     assert result.boosted.realistic.mean() < result.ranks.realistic.mean()
@@ -234,9 +237,8 @@ def test_hops_below_one_are_refused() -> None:
 def test_graph_without_train_triples_can_be_measured() -> None:
     builder = GraphBuilder("new facts")
     builder.triple("e1", "r0", "e2", "test")
-    result = evaluate_link_prediction(
-        FakeEmbeddings(), builder.build(), "test", boost=StructureBoost()
-    )
+    config = LinkPredictionConfig("test", boost=StructureBoost())
+    result = evaluate_link_prediction(FakeEmbeddings(), builder.build(), config)
     assert result.frequency is not None and (result.frequency.realistic == 1.5).all()
     assert np.array_equal(result.ranks.realistic, result.boosted.realistic)  # type: ignore[union-attr]
 
@@ -247,7 +249,7 @@ def test_broken_embeddings_are_an_error() -> None:
             return np.full((len(queries), self.dim), np.nan, dtype=np.float32)
 
     with pytest.raises(ModelError, match="NaN"):
-        evaluate_link_prediction(Broken(), random_graph(), "test")
+        evaluate_link_prediction(Broken(), random_graph(), LinkPredictionConfig("test"))
 
 
 @pytest.mark.real_model
@@ -256,7 +258,8 @@ def test_untrained_embedded_model_on_umls(accord_data: Path) -> None:
     from accord.model.saving import load_model
 
     graph = load_dataset("umls", accord_data)
-    result = evaluate_link_prediction(load_model("smollm2-135m-q4"), graph, "test", limit=40)
+    config = LinkPredictionConfig("test", limit=40)
+    result = evaluate_link_prediction(load_model("smollm2-135m-q4"), graph, config)
     assert 0.02 < result.mrr < 0.2
     frequency = result.to_dict()["baseline"]["frequency"]["both"]["realistic"]["mrr"]
     assert 0.5 < frequency < 0.8  # the trivial baseline is far above an untrained model

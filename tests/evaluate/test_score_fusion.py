@@ -9,7 +9,11 @@ import pytest
 
 from accord.errors import GraphError, ModelError
 from accord.evaluate.by_run import link_prediction_of
-from accord.evaluate.link_prediction import evaluate_link_prediction, evaluate_scorer
+from accord.evaluate.link_prediction import (
+    LinkPredictionConfig,
+    evaluate_link_prediction,
+    evaluate_scorer,
+)
 from accord.evaluate.protocol import Float32, Int64
 from accord.evaluate.score_fusion import (
     SHRINKAGES,
@@ -58,8 +62,8 @@ def structure_of(graph: KnowledgeGraph, seed: int = 3) -> StructureVectors:
 
 
 def mrr(scorer: Any, graph: KnowledgeGraph) -> float:
-    test = graph.triples_of("test")
-    return evaluate_scorer(scorer, graph, test, "test", KNOWN, baseline=False).mrr
+    config = LinkPredictionConfig("test", KNOWN, baseline=False)
+    return evaluate_scorer(scorer, graph, config.drawn(graph), config).mrr
 
 
 def test_each_relation_learns_which_of_the_two_to_trust() -> None:
@@ -117,11 +121,11 @@ def test_the_sum_is_of_scores_over_their_spread() -> None:
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_each_alone_stands_beside_unchanged(split: str) -> None:
     graph, model = random_graph(triples=120), FakeEmbeddings()
-    vectors = structure_of(graph)
-    found = evaluate_with_structure(model, vectors, graph, split).to_dict()
-    text = evaluate_link_prediction(model, graph, split).to_dict()
+    vectors, config = structure_of(graph), LinkPredictionConfig(split)
+    found = evaluate_with_structure(model, vectors, graph, config).to_dict()
+    text = evaluate_link_prediction(model, graph, config).to_dict()
     assert {key: found[key] for key in text} == text, "keys that were there stay as they were"
-    alone = evaluate_structure(vectors, graph, split).to_dict()
+    alone = evaluate_structure(vectors, graph, config).to_dict()
     assert found["fusion"]["text"]["both"] == text["both"]
     assert found["fusion"]["structure"]["both"] == alone["both"]
     assert found["fusion"]["fused"]["both"] != alone["both"]
@@ -139,7 +143,8 @@ def test_on_valid_no_half_is_judged_by_weights_it_taught() -> None:
     text, structure = _scorers(model, vectors, graph)
     weights = learn_weights(text, structure, graph, valid[~first], KNOWN)
     fused = FusedScorer(text, structure, weights)
-    half = evaluate_scorer(fused, graph, valid[first], "valid", KNOWN, baseline=False).ranks
+    config = LinkPredictionConfig("valid", KNOWN, baseline=False)
+    half = evaluate_scorer(fused, graph, valid[first], config).ranks
     mask = np.concatenate([first, first])
     assert beside.fused.where(mask).optimistic.tolist() == half.optimistic.tolist()
 
@@ -181,4 +186,6 @@ def test_a_graph_without_valid_teaches_no_weights() -> None:
     builder.triple("e1", "r0", "e0", "test")
     graph = builder.build()
     with pytest.raises(GraphError, match="0 valid triples"):
-        evaluate_with_structure(FakeEmbeddings(), structure_of(graph), graph, "test")
+        evaluate_with_structure(
+            FakeEmbeddings(), structure_of(graph), graph, LinkPredictionConfig("test")
+        )

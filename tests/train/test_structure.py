@@ -12,6 +12,7 @@ import torch
 
 from accord.api import train_run
 from accord.evaluate.by_run import link_prediction_of
+from accord.evaluate.link_prediction import LinkPredictionConfig
 from accord.model.saving import load_model, trainable
 from accord.model.structure import StructureVectors, structure_folder
 from accord.objectives.structure import StructureConfig, structure_of
@@ -137,7 +138,8 @@ def test_a_run_is_trained_saved_and_ranked_by(tmp_path: Path) -> None:
     assert vectors.entities.stale(graph) == vectors.entities.missing(graph) == []
     found = link_prediction_of(tmp_path / "run", graph)
     assert found.mrr == pytest.approx(result.metrics["valid"])
-    assert link_prediction_of(tmp_path / "run", graph, "train").mrr > 0.9, "it has learnt train"
+    learnt = link_prediction_of(tmp_path / "run", graph, LinkPredictionConfig("train"))
+    assert learnt.mrr > 0.9
     beside = link_prediction_of(str(tmp_path / "base"), graph, structure=tmp_path / "run").to_dict()
     structure = beside["fusion"]["structure"]["both"]["realistic"]["mrr"]
     assert structure == pytest.approx(found.mrr)
