@@ -131,15 +131,16 @@ def logged(run: Path) -> list[dict[str, Any]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("recipe")
-    parser.add_argument("--graph", required=True)
+    parser.add_argument("recipe", nargs="?", default="kalm")
+    parser.add_argument("--graph", default="umls")
     parser.add_argument("--model")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     settings = {"recipe": given.recipe, "graph": given.graph, "model": given.model}
-    settings |= {"overrides": [*given.overrides, "checkpoint_seconds=1"], "device": "cpu"}
+    chosen = given.overrides or ["steps=60"]
+    settings |= {"overrides": [*chosen, "checkpoint_seconds=1"], "device": "cpu"}
     with tempfile.TemporaryDirectory() as folder:
         outcome = compare(settings, Path(folder), given.kills, given.seed)
     print(
