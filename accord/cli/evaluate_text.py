@@ -1,4 +1,4 @@
-"""`accord eval relations` and `accord eval linking`: what a run reads out of texts."""
+"""`accord eval relations`, `linking` and `ner`: what a run reads out of texts."""
 
 from __future__ import annotations
 
@@ -40,6 +40,28 @@ def relations(
     examples = _drawn(load_corpus(data, split), limit, seed)
     result = evaluate_relations(Extractor.open(run), examples, data, split)
     _finish("relations", run, data, result, out, as_json)
+
+
+def ner(
+    run: Run,
+    data: Data,
+    split: Split = "valid",
+    limit: Limit = 0,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Mentions and their types: micro-F1 of exact ones, per type, beside a lookup of names."""
+    from accord.evaluate.extractor import Extractor
+    from accord.evaluate.ner import evaluate_ner
+    from accord.text.corpora import load_corpus
+    from accord.train.checkpoint import RunFolder
+    from accord.train.extraction import kept_examples
+
+    examples = _drawn(load_corpus(data, split), limit, seed)
+    opened = Extractor.open(run)
+    result = evaluate_ner(opened, examples, data, split, kept_examples(RunFolder(run), None))
+    _finish("ner", run, data, result, out, as_json)
 
 
 def linking(

@@ -1,4 +1,4 @@
-"""`accord extract`: triples that a text states, with their evidence."""
+"""`accord extract`: triples and attributes that a text states, with their evidence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def extract(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Finds triples in a text: the graph's entities and relations, sentence and offsets."""
+    """Finds triples and attributes in a text, with sentence and offsets; new entities too."""
+    from dataclasses import replace
+
     from accord.errors import DataError
     from accord.evaluate.extraction import TextReader, merge
     from accord.evaluate.extraction_files import check_target, write_triples
@@ -36,9 +38,24 @@ def extract(
     known = open_graph(run, graph)
     reader = TextReader(Extractor.open(run), known, threshold)
     with track("extracting", file.stat().st_size, "bytes") as advance:
-        found = merge(reader.read(read_pieces(file, advance)))
+        read = reader.read(read_pieces(file, advance))
+        found = merge(replace(item, source=file.name) for item in read)
     kept = [item for item in found if not (new and item.known)]
-    write_triples(out, kept, file.name)
+    write_triples(out, kept)
     fresh = sum(not item.known for item in kept)
-    result = {"triples": len(kept), "new": fresh, "out": str(out)}
-    emit(result, as_json, lambda: f"{len(kept):,} triples, {fresh:,} of them new, in {out}")
+    values = sum(bool(item.datatype) for item in kept)
+    result = {
+        "triples": len(kept) - values,
+        "attributes": values,
+        "entities": len(reader.names.new.found),
+        "new": fresh,
+        "out": str(out),
+    }
+    emit(
+        result,
+        as_json,
+        lambda: (
+            f"{result['triples']:,} triples and {values:,} attributes, {fresh:,} of them new, "
+            f"{result['entities']:,} new entities, in {out}"
+        ),
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from accord.cli.build import build
 from accord.cli.common import JsonFlag, emit
 from accord.cli.paths import paths
 
@@ -139,3 +140,4 @@ def query(
 
 
 app.command()(paths)
+app.command()(build)

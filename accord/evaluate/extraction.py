@@ -1,4 +1,4 @@
-"""Triples out of plain text: names of the graph, their links, and the relations of their pairs."""
+"""Triples and attributes out of plain text, of the graph's entities and of new ones."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from accord.errors import ConfigError
-from accord.evaluate.extractor import Extractor
+from accord.evaluate.extraction_names import Named, NameReader
+from accord.evaluate.extractor import Extractor, Float32
+from accord.graph.builder import XSD_STRING
 from accord.graph.graph import KnowledgeGraph
 from accord.progress import say
 from accord.text.annotated import all_pairs, group_spans
-from accord.text.candidates import Candidates
-from accord.text.examples import LabelledSpan, MentionExample, RelationExample
-from accord.text.mentions import MentionIndex
+from accord.text.examples import MentionExample, RelationExample
+from accord.text.properties import statements, typed_properties
 from accord.text.sentences import Sentence, sentences
-from accord.train.extraction import link_items, read_examples
+from accord.train.extraction import read_examples
 
 BLOCK = 64
 """Sentences that are read together."""
 MOST_NAMES = 24
 """Mentions of a sentence whose pairs are judged together; longer lists are judged in turns."""
+TYPE = "type"
+"""Property that says what a new entity is."""
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """One triple with its evidence."""
+    """One triple or attribute with its evidence."""
 
     head: str
     relation: str
+    """A relation, or an attribute's property."""
     tail: str
+    """An entity, or an attribute's value."""
     probability: float
     """That the sentence states it and that its names are linked right."""
     sentence: str
@@ -42,34 +47,41 @@ class Extracted:
     """The graph has it already."""
     times: int = 1
     """How many sentences state it; the one given is the surest."""
+    datatype: str = ""
+    """The value's datatype; empty for a triple."""
+    unit: str = ""
+    """The unit that the sentence states the value in; it is not converted."""
+    source: str = ""
+    """The file."""
 
     @property
     def triple(self) -> tuple[str, str, str]:
-        """Ids of head, relation and tail."""
+        """Ids of head and relation, and the tail's id or the value."""
         return self.head, self.relation, self.tail
 
 
 class TextReader:
-    """Extracts triples in a graph's own relations.
+    """Extracts triples and attributes.
 
     Args:
-        extractor: A run that has learnt relations; it links too if it has learnt to.
-        graph: The graph; only its entities and relations come out.
+        extractor: A run that has learnt relations; it links and recognises new entities too if it
+            has learnt to.
+        graph: Only its relations and properties come out; None takes all relations that the run
+            has learnt.
         threshold: Least probability of a triple.
 
     Raises:
         ConfigError: The run has not learnt relations, or none of the graph's.
     """
 
-    def __init__(self, extractor: Extractor, graph: KnowledgeGraph, threshold: float) -> None:
+    def __init__(
+        self, extractor: Extractor, graph: KnowledgeGraph | None, threshold: float
+    ) -> None:
         extractor.needs("relations")
         learnt = extractor.vocabulary.relations
-        own = set(graph.relation_ids)
-        if not own & set(learnt):
-            raise ConfigError(
-                f"the run has learnt none of the {len(own)} relations of graph {graph.name!r}",
-                "train with --text on this graph, or give the graph it was trained on",
-            )
+        own = set(learnt) if graph is None else set(graph.relation_ids)
+        if graph is not None and not own & set(learnt):
+            raise ConfigError(*_no_relation(graph))
         if not 0 <= threshold <= 1:
             raise ConfigError(f"threshold is {threshold}", "use 0 to 1")
         if set(learnt) - own:
@@ -77,14 +89,14 @@ class TextReader:
         self.extractor = extractor
         self.graph = graph
         self.threshold = threshold
-        self.index = MentionIndex(graph)
-        self.candidates = Candidates(graph, self.index)
+        self.names = NameReader(extractor, graph, threshold)
         self.columns = [i for i, name in enumerate(learnt) if name in own]
+        self.properties = [] if graph is None else typed_properties(graph)
 
     def read(
         self, pieces: Iterable[str], advance: Callable[[int], None] | None = None
     ) -> Iterator[Extracted]:
-        """Triples sentence by sentence, as they are stated; see `merge`.
+        """What a text states, sentence by sentence; see `merge`.
 
         Args:
             pieces: The text's pieces in order.
@@ -97,77 +109,98 @@ class TextReader:
                 advance(len(block))
 
     def _block(self, block: Sequence[Sentence]) -> Iterator[Extracted]:
-        found = [self._named(sentence.text) for sentence in block]
-        linked = self._linked(found)
+        named = self.names.read([sentence.text for sentence in block])
+        for sentence, one in zip(block, named, strict=True):
+            yield from self._types(sentence, one)
+            yield from self._attributes(sentence, one)
         model, vocabulary = self.extractor.model, self.extractor.vocabulary
         twice = self.extractor.recipe.relations.twice
         asked = [
-            (sentence, part, sure, read)
-            for sentence, (example, sure) in zip(block, linked, strict=True)
-            for part in parts_of(example)
+            (sentence, part, one.sure, read)
+            for sentence, one in zip(block, named, strict=True)
+            for part in parts_of(one.example)
             for read in read_examples(model, [part], vocabulary, twice)
         ]
         margins = self.extractor.relations([read for *_, read in asked])
         for (sentence, part, sure, _), rows in zip(asked, margins, strict=True):
             yield from self._triples(sentence, part, sure, rows)
 
-    def _named(self, text: str) -> MentionExample:
-        """A sentence with its names, each at first the entity that the name means most often."""
-        spans = tuple(
-            LabelledSpan(m.start, m.end, "", self.graph.entity_ids[m.candidates[0].entity])
-            for m in self.index.find(text)
-        )
-        return MentionExample(text, spans)
+    def _types(self, sentence: Sentence, named: Named) -> Iterator[Extracted]:
+        """What new entities are."""
+        ids = dict.fromkeys(str(span.entity) for span in named.example.spans)
+        for entity in ids:
+            if entity in self.names.new.found:
+                kind = self.names.new.found[entity].kind
+                yield self._said(sentence, (entity, TYPE, kind), named.sure[entity], XSD_STRING)
 
-    def _linked(
-        self, found: Sequence[MentionExample]
-    ) -> list[tuple[MentionExample, dict[str, float]]]:
-        """Sentences with links by the run, those to nothing left out, and how sure they are."""
-        if not len(self.extractor.link_head):
-            return [(example, {}) for example in found]
-        bare = [RelationExample(example, (), (), ()) for example in found]
-        twice = self.extractor.recipe.linking.twice
-        items = list(link_items(self.extractor.model, self.candidates, bare, twice))
-        scored = iter(zip(items, self.extractor.links(self.graph, items), strict=True))
-        linked = []
-        for example in found:
-            spans, sure = [], dict[str, float]()
-            for span in example.spans:
-                item, values = next(scored)
-                best = int(values.argmax())
-                if best:
-                    entity = self.graph.entity_ids[item.candidates[best - 1]]
-                    spans.append(replace(span, entity=entity))
-                    sure[entity] = max(sure.get(entity, 0.0), float(values[best]))
-            linked.append((replace(example, spans=tuple(spans)), sure))
-        return linked
+    def _attributes(self, sentence: Sentence, named: Named) -> Iterator[Extracted]:
+        spans = named.example.spans
+        for item in statements(sentence.text, spans, self.properties):
+            entity = str(spans[item.span].entity)
+            probability = named.sure.get(entity, 1.0)
+            if probability >= self.threshold:
+                said = (entity, item.property, item.text)
+                yield self._said(sentence, said, probability, item.datatype, item.unit)
 
     def _triples(
         self,
         sentence: Sentence,
         example: RelationExample,
         sure: dict[str, float],
-        margins: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+        margins: Float32,
     ) -> Iterator[Extracted]:
         spans = example.mentions.spans
         names = [str(spans[thing[0]].entity) for thing in example.things]
-        end = sentence.start + len(sentence.text)
         for row, (head, tail) in enumerate(example.asked):
             for column in self.columns:
                 linked = sure.get(names[head], 1.0) * sure.get(names[tail], 1.0)
                 probability = linked / (1 + float(np.exp(-margins[row, column])))
                 if probability >= self.threshold:
                     relation = self.extractor.vocabulary.relations[column]
-                    known = self._is_known(names[head], relation, names[tail])
-                    yield Extracted(
-                        names[head], relation, names[tail], probability,
-                        sentence.text, sentence.start, end, known,
-                    )  # fmt: skip
+                    yield self._said(sentence, (names[head], relation, names[tail]), probability)
 
-    def _is_known(self, head: str, relation: str, tail: str) -> bool:
-        first, last = self.graph.entity(head), self.graph.entity(tail)
-        rows = self.graph.outgoing(first)
-        return bool(((rows[:, 1] == self.graph.relation(relation)) & (rows[:, 2] == last)).any())
+    def _said(
+        self,
+        sentence: Sentence,
+        triple: tuple[str, str, str],
+        probability: float,
+        datatype: str = "",
+        unit: str = "",
+    ) -> Extracted:
+        return Extracted(
+            *triple,
+            probability,
+            sentence.text,
+            sentence.start,
+            sentence.start + len(sentence.text),
+            self._is_known(triple, bool(datatype)),
+            datatype=datatype,
+            unit=unit,
+        )
+
+    def _is_known(self, triple: tuple[str, str, str], literal: bool) -> bool:
+        graph, (head, relation, tail) = self.graph, triple
+        if graph is None or head in self.names.new.found:
+            return False
+        first = graph.entity(head)
+        if literal:
+            known = graph.attributes_of(first)
+            return any((item.property, item.value) == (relation, tail) for item in known)
+        if tail in self.names.new.found:
+            return False
+        rows = graph.outgoing(first)
+        same = (rows[:, 1] == graph.relation(relation)) & (rows[:, 2] == graph.entity(tail))
+        return bool(same.any())
+
+
+def _no_relation(graph: KnowledgeGraph) -> tuple[str, str]:
+    """What is wrong with a graph none of whose relations a run has learnt, and what to do."""
+    if not graph.num_relations:
+        return f"graph {graph.name!r} has no relations", "give a graph that has some"
+    return (
+        f"the run has learnt none of the {graph.num_relations} relations of graph {graph.name!r}",
+        "train with --text on this graph, or give the graph it was trained on",
+    )
 
 
 def parts_of(example: MentionExample) -> Iterator[RelationExample]:
@@ -188,12 +221,13 @@ def parts_of(example: MentionExample) -> Iterator[RelationExample]:
 
 def merge(found: Iterable[Extracted]) -> list[Extracted]:
     """Each triple once, with its surest sentence, in the order in which they first came."""
-    kept: dict[tuple[str, str, str], Extracted] = {}
+    kept: dict[tuple[tuple[str, str, str], str], Extracted] = {}
     for item in found:
-        before = kept.get(item.triple)
+        key = (item.triple, item.datatype)
+        before = kept.get(key)
         if before is None:
-            kept[item.triple] = item
+            kept[key] = item
         else:
             best = max(before, item, key=lambda x: x.probability)
-            kept[item.triple] = replace(best, times=before.times + item.times)
+            kept[key] = replace(best, times=before.times + item.times)
     return list(kept.values())

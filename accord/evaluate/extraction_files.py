@@ -1,4 +1,4 @@
-"""Extracted triples as JSON lines, CSV, or N-Quads: one proposal a named graph, with its source."""
+"""What was extracted as JSON lines, CSV, or N-Quads: one proposal a named graph with its source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from accord.graph.iris import PROPOSED, TERM, XSD, to_iri
 from accord.graph.reading import suffix_of
 from accord.graph.writing import write_file
 
-COLUMNS = ("head", "relation", "tail", "probability", "sentence", "start", "end", "known", "times")
+COLUMNS = (
+    *("head", "relation", "tail", "probability", "sentence", "start", "end", "known", "times"),
+    *("datatype", "unit", "source"),
+)
 PROV = "http://www.w3.org/ns/prov#"
 SUFFIXES = (".jsonl", ".csv", ".nq")
 ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -35,24 +38,23 @@ def check_target(target: Path) -> None:
         )
 
 
-def write_triples(target: Path, found: Iterable[Extracted], source: str) -> None:
+def write_triples(target: Path, found: Iterable[Extracted]) -> None:
     """Writes triples; the file appears only when complete.
 
     Args:
         target: A .jsonl, .csv or .nq file, also .gz.
-        found: The triples.
-        source: What they were read from, for N-Quads.
+        found: The triples and attributes.
 
     Raises:
         DataError: Another suffix, or no space.
     """
     check_target(target)
     with write_file(target) as file:
-        for line in _lines(suffix_of(target), found, source):
+        for line in _lines(suffix_of(target), found):
             file.write((line + "\n").encode())
 
 
-def _lines(suffix: str, found: Iterable[Extracted], source: str) -> Iterator[str]:
+def _lines(suffix: str, found: Iterable[Extracted]) -> Iterator[str]:
     if suffix == ".csv":
         yield ",".join(COLUMNS)
     for item in found:
@@ -64,29 +66,31 @@ def _lines(suffix: str, found: Iterable[Extracted], source: str) -> Iterator[str
             csv.writer(row, lineterminator="").writerow(record.values())
             yield row.getvalue()
         else:
-            yield from quads(item, source)
+            yield from quads(item)
 
 
-def quads(item: Extracted, source: str) -> Iterator[str]:
-    """A triple in a named graph of its own, which says where it comes from.
+def quads(item: Extracted) -> Iterator[str]:
+    """A triple or attribute in a named graph of its own, which says where it comes from.
 
     Args:
-        item: The triple.
-        source: What it was read from.
+        item: It.
 
     Yields:
         Lines of N-Quads.
     """
     head, relation, tail = (f"<{to_iri(key)}>" for key in item.triple)
-    digest = hashlib.sha256("\x00".join(item.triple).encode()).hexdigest()[:32]
+    if item.datatype:
+        tail = f'"{item.tail.translate(ESCAPES)}"^^<{to_iri(item.datatype)}>'
+    digest = hashlib.sha256("\x00".join((*item.triple, item.datatype)).encode()).hexdigest()[:32]
     graph = f"<{PROPOSED}{digest}>"
     yield f"{head} {relation} {tail} {graph} ."
     facts = (
         (PROV + "value", _literal(item.sentence)),
-        (PROV + "hadPrimarySource", f"<{to_iri(source)}>"),
+        (PROV + "hadPrimarySource", f"<{to_iri(item.source)}>"),
         (TERM + "probability", _literal(f"{item.probability:.6f}", "decimal")),
         (TERM + "start", _literal(str(item.start), "integer")),
         (TERM + "end", _literal(str(item.end), "integer")),
+        *([(TERM + "unit", _literal(item.unit))] if item.unit else ()),
     )
     for term, value in facts:
         yield f"{graph} <{term}> {value} {graph} ."

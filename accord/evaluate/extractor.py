@@ -1,4 +1,4 @@
-"""Opens a run's trained heads and applies them: relations of pairs, links of mentions."""
+"""Opens a run's trained heads and applies them: mentions, relations of pairs, links."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import OBJECTIVES, load_model, model_folder, read_weights
-from accord.model.span_heads import link_logits, relation_logits, span_features
+from accord.model.span_heads import link_logits, relation_logits, span_features, tag_logits
 from accord.objectives.linking import FLOOR, LinkItem
 from accord.objectives.relations import ReadExample, Vocabulary, join_examples
+from accord.objectives.spans import TaggedText, join_texts
 from accord.progress import track
 from accord.text.collate import chunks_by_length
-from accord.text.examples import length
+from accord.text.examples import MentionExample, length
+from accord.text.tags import FoundSpan, found_spans, readable
 from accord.train.checkpoint import RunFolder
-from accord.train.extraction import VOCABULARY
+from accord.train.extraction import TYPES, VOCABULARY, read_tagged
 from accord.train.recipe import Recipe
 
 READ_TOKENS = 4096
@@ -42,6 +44,10 @@ class Extractor:
     """Empty where the run has not learnt relations."""
     link_head: nn.ParameterDict
     """Empty where the run has not learnt to link."""
+    span_head: nn.ParameterDict
+    """Empty where the run has not learnt to recognise mentions."""
+    types: tuple[str, ...]
+    """Types of mentions, in the order of the head's tags."""
 
     @classmethod
     def open(cls, run: str | Path, device: str | None = None) -> Extractor:
@@ -64,18 +70,22 @@ class Extractor:
         found = RunFolder(run).read_json(VOCABULARY) if len(relations) else {}
         vocabulary = Vocabulary(tuple(found.get("relations", ())), tuple(found.get("kinds", ("",))))
         recipe = load_config(Recipe, Path(run) / "config.toml")
-        return cls(model, recipe, vocabulary, relations, _head(kept, "linking", model.device))
+        spans = _head(kept, "spans", model.device)
+        types = RunFolder(run).read_json(TYPES)["types"] if len(spans) else ()
+        links = _head(kept, "linking", model.device)
+        return cls(model, recipe, vocabulary, relations, links, spans, tuple(types))
 
     def needs(self, name: str) -> None:
         """Makes sure that the run has a head.
 
         Args:
-            name: relations or linking.
+            name: relations, linking or spans.
 
         Raises:
             ConfigError: It has not.
         """
-        if not len(self.relation_head if name == "relations" else self.link_head):
+        heads = {"relations": self.relation_head, "linking": self.link_head}
+        if not len(heads.get(name, self.span_head)):
             raise ConfigError(f"the run has not learnt {name}: {name}.weight was 0", HINT)
 
     @torch.no_grad()
@@ -111,6 +121,52 @@ class Extractor:
             self.relation_head, things, batch.kinds.to(where), batch.pairs.to(where)
         )
         return (logits[:, 1:] - logits[:, :1]).cpu().numpy()
+
+    @torch.no_grad()
+    def spans(self, texts: Sequence[MentionExample]) -> list[list[FoundSpan]]:
+        """Recognises the mentions of texts.
+
+        Args:
+            texts: Texts; mentions of the types that a text names are looked for, of all else.
+
+        Returns:
+            For each text its mentions in order.
+        """
+        self.needs("spans")
+        twice, found = self.recipe.spans.twice, [list[FoundSpan]() for _ in texts]
+        owners: list[tuple[int, int]] = []
+        read: list[TaggedText] = []
+        for number, text in enumerate(texts):
+            for offset, piece in readable(text):
+                some = list(read_tagged(self.model, [piece], self.types, twice))
+                owners += [(number, offset)] * len(some)
+                read += some
+        for (number, offset), item, scores in zip(owners, read, self._tags(read), strict=True):
+            found[number] += [
+                span._replace(start=span.start + offset, end=span.end + offset)
+                for span in found_spans(item.words, scores, self.types)
+            ]
+        return found
+
+    def _tags(self, texts: Sequence[TaggedText]) -> list[Float32]:
+        """(W, 1 + 2 K) log-probabilities of each text's tags."""
+        found = [np.zeros((0, 0), dtype=np.float32)] * len(texts)
+        lengths = np.array([length(t.text.sequence) for t in texts], dtype=np.int64)
+        with track("reading", len(texts), "texts") as advance:
+            for group in chunks_by_length(lengths, READ_TOKENS):
+                some = [texts[i] for i in group]
+                batch = join_texts(some)
+                points, count = batch.points, len(batch.tags)
+                states = self.model.reader.states_at(batch.sequences, points.rows, points.positions)
+                own = torch.arange(count, device=states.device)
+                logits = tag_logits(self.span_head, span_features(states, own, count))
+                logits = logits.masked_fill(~batch.allowed.to(logits.device), -torch.inf)
+                scores = torch.log_softmax(logits, dim=-1).cpu().numpy()
+                ends = np.cumsum([len(item.words) for item in some])[:-1]
+                for i, rows in zip(group.tolist(), np.split(scores, ends), strict=True):
+                    found[i] = rows
+                advance(len(group))
+        return found
 
     @torch.no_grad()
     def links(self, graph: KnowledgeGraph, items: Sequence[LinkItem]) -> list[Float32]:

@@ -134,3 +134,38 @@ def span_features(states: torch.Tensor, groups: torch.Tensor, count: int) -> tor
     sums = flat.new_zeros(count, flat.shape[-1]).index_add(0, groups, flat)
     numbers = torch.bincount(groups, minlength=count).clamp_min(1)
     return sums / numbers[:, None]
+
+
+def tag_parameters(hidden: int, width: int, kinds: int, seed: int) -> nn.ParameterDict:
+    """First weights of the head that tags words.
+
+    Args:
+        hidden: Width of a word's features.
+        width: Width of the layer between.
+        kinds: K, how many types of mentions.
+        seed: Of the weights.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    return nn.ParameterDict(
+        {
+            "inner": torch.randn(width, hidden, generator=draw) * hidden**-0.5,
+            "bias": torch.zeros(width),
+            "out": torch.randn(1 + 2 * kinds, width, generator=draw) * width**-0.5,
+            "out_bias": torch.zeros(1 + 2 * kinds),
+        }
+    )
+
+
+def tag_logits(parameters: nn.ParameterDict, words: torch.Tensor) -> torch.Tensor:
+    """What the head says of words.
+
+    Args:
+        parameters: Of `tag_parameters`.
+        words: (W, F) features.
+
+    Returns:
+        (W, 1 + 2 K) float32: outside, then begin and inside of each type.
+    """
+    inner = functional.gelu(words @ parameters["inner"].T + parameters["bias"])
+    out: torch.Tensor = inner @ parameters["out"].T + parameters["out_bias"]
+    return out

@@ -43,7 +43,8 @@ def read_annotated(path: str | Path) -> list[RelationExample]:
     A line is ``{"text", "spans": [{"start", "end", "type", "entity"}], "relations": [{"head",
     "relation", "tail"}], "split"}``. Offsets count characters; head and tail are numbers of spans;
     spans of one `entity` are one thing. Without `relations` no pair is judged; with it all are,
-    or only those that `asked` lists as [head, tail].
+    or only those that `asked` lists as [head, tail]. `types` says of which types every mention is
+    marked, for entity recognition.
 
     Args:
         path: The file.
@@ -82,6 +83,7 @@ def to_record(example: RelationExample) -> dict[str, Any]:
         "relations": relations,
         "asked": [list(pair) for pair in example.asked],
         "single": example.single,
+        "types": list(example.mentions.kinds),
         "split": example.split,
     }
 
@@ -112,7 +114,8 @@ def _read(record: dict[str, Any]) -> RelationExample:
     if "relations" in record and "asked" not in record:
         asked = all_pairs(len(things))
     pairs = dict.fromkeys([*asked, *((head, tail) for head, _, tail in facts)])
-    example = MentionExample(text, spans, split)
+    kinds = tuple(map(str, record.get("types", ())))
+    example = MentionExample(text, spans, split, kinds)
     return RelationExample(example, things, facts, tuple(pairs), bool(record.get("single")))
 
 

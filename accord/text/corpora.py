@@ -11,7 +11,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +69,29 @@ def load_corpus(data: str, split: str | None = None) -> list[RelationExample]:
 
 def _load(data: str) -> list[RelationExample]:
     if data.startswith("crossner-") and data.removeprefix("crossner-") in _CROSSNER:
-        return _crossner(data.removeprefix("crossner-"))
+        return with_types(_crossner(data.removeprefix("crossner-")))
     if data in _PARSERS:
         parts, parse = _PARSERS[data]
-        return [example for part in parts for example in _read_part(part, parse)]
+        return with_types([example for part in parts for example in _read_part(part, parse)])
     if Path(data).is_file() or data.endswith((".jsonl", ".gz")):
-        return read_annotated(data)
+        return with_types(read_annotated(data))
     raise ConfigError(
         f"no corpus {data!r}", nearest(data, corpus_names()) + "; or give a JSONL file"
     )
+
+
+def with_types(examples: list[RelationExample]) -> list[RelationExample]:
+    """Examples that say which types are marked in them.
+
+    Where every mention of a corpus has a type, all its texts were searched for all its types. A
+    corpus that says so itself, or marks mentions without a type, stays as it is.
+    """
+    spans = [span for example in examples for span in example.mentions.spans]
+    stated = any(example.mentions.kinds for example in examples)
+    if stated or not spans or not all(span.kind for span in spans):
+        return examples
+    kinds = tuple(sorted({span.kind for span in spans}))
+    return [replace(e, mentions=replace(e.mentions, kinds=kinds)) for e in examples]
 
 
 def _read_part(part: _Part, parse: Parse) -> Iterator[RelationExample]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,26 +15,33 @@ from accord.model import load
 from accord.model.knowledge_model import KnowledgeModel
 from accord.objectives.linking import NIL, Linking, LinkItem
 from accord.objectives.relations import ReadExample, Relations, RelationsConfig, Vocabulary
+from accord.objectives.spans import Spans, TaggedText, types_of
 from accord.progress import say
 from accord.text.annotated import read_annotated, write_annotated
 from accord.text.candidates import Candidates
 from accord.text.corpora import load_corpus
 from accord.text.distant import DistantSource
-from accord.text.examples import RelationExample, length
+from accord.text.examples import LabelledSpan, MentionExample, RelationExample, length
 from accord.text.links import other_ids, with_entities
 from accord.text.mentions import MentionIndex
 from accord.text.pieces import read_pieces
-from accord.text.span_tokens import span_tokens
+from accord.text.span_tokens import SpanTokens, around, span_tokens, windows
+from accord.text.tags import readable, words_of
 from accord.train.checkpoint import RunFolder
 from accord.train.recipe import Recipe
 
-EXAMPLES, VOCABULARY = "examples.jsonl.gz", "extraction.json"
+EXAMPLES, VOCABULARY, TYPES = "examples.jsonl.gz", "extraction.json", "types.json"
 TEXT_FILES = (".txt", ".md", ".text")
 Kept = TypeVar("Kept")
 
 
 def needs_examples(recipe: Recipe) -> bool:
     """Whether an objective learns from texts with mentions."""
+    return bool(recipe.spans.weight) or _needs_graph(recipe)
+
+
+def _needs_graph(recipe: Recipe) -> bool:
+    """Whether an objective learns from texts that a graph labels."""
     return bool(recipe.relations.weight or recipe.linking.weight)
 
 
@@ -77,10 +84,11 @@ def gather_examples(
             )
         return []
     found = [example for name in names for example in _of_corpus(name, graph)]
-    source = DistantSource(graph, MentionIndex(graph))
-    for path in texts:
-        found += source.texts(read_pieces(path))
-    found += source.descriptions()
+    if _needs_graph(recipe):
+        source = DistantSource(graph, MentionIndex(graph))
+        for path in texts:
+            found += source.texts(read_pieces(path))
+        found += source.descriptions()
     say(f"{len(found):,} texts with mentions to learn from")
     return found
 
@@ -97,7 +105,8 @@ def _of_corpus(name: str, graph: KnowledgeGraph) -> Iterator[RelationExample]:
         joined = with_entities(example, known, "train")
         if example.split:  # of valid or test: its facts are not for training
             joined = dataclasses.replace(joined, facts=(), asked=())
-        mentions = dataclasses.replace(joined.mentions, split="train")
+        kinds = () if example.split else joined.mentions.kinds
+        mentions = dataclasses.replace(joined.mentions, split="train", kinds=kinds)
         yield dataclasses.replace(joined, mentions=mentions)
 
 
@@ -147,16 +156,68 @@ def read_examples(
     twice: bool = RelationsConfig().twice,
 ) -> Iterator[ReadExample]:
     """Examples as the model reads them; those longer than its context are left out, counted."""
-    limit = int(getattr(model.lm.config, "max_position_embeddings", 0) or 0)
-    left = 0
+    limit, left = model.longest, 0
     for example in examples:
-        text = span_tokens(model.tokenizer, example.mentions.text, example.mentions.spans, twice)
+        text = read_spans(model, example.mentions.text, example.mentions.spans, twice)
         if limit and length(text.sequence) > limit:
             left += 1
         elif example.things:
             yield ReadExample.of(example, text, vocabulary)
     if left:
         say(f"{left:,} texts are left out: the model reads {limit:,} tokens at once")
+
+
+def read_spans(
+    model: KnowledgeModel, text: str, spans: Sequence[LabelledSpan], twice: bool
+) -> SpanTokens:
+    """As `span_tokens`; an encoder sees both sides of a mention, so it reads a text once."""
+    return span_tokens(model.tokenizer, text, spans, twice and model.reader.causal)
+
+
+def build_spans(
+    recipe: Recipe,
+    model: KnowledgeModel,
+    examples: Iterable[RelationExample],
+    run: RunFolder | None = None,
+) -> Spans:
+    """The spans objective over texts whose mentions are all marked.
+
+    Args:
+        recipe: The recipe.
+        model: Its tokenizer and width are used.
+        examples: Train examples.
+        run: Keeps the types, without which the trained head means nothing.
+    """
+    config = recipe.spans
+    marked = [e.mentions for e in examples if e.mentions.kinds]
+    pieces = [piece for example in marked for _, piece in readable(example)]
+    drawn = _sample(pieces, config.texts, recipe.seed)
+    kinds = types_of(drawn)
+    read = list(read_tagged(model, drawn, kinds, config.twice))
+    if run is not None:
+        run.write_json(TYPES, {"types": list(kinds)})
+    return Spans(read, kinds, load.hidden_width(model.lm), config, recipe.seed)
+
+
+def read_tagged(
+    model: KnowledgeModel, examples: Iterable[MentionExample], kinds: Sequence[str], twice: bool
+) -> Iterator[TaggedText]:
+    """Texts as the model reads them, with their words; in windows where its context is shorter.
+
+    Args:
+        model: Its tokenizer is used.
+        examples: Texts, as `readable` gives them.
+        kinds: Types, numbered.
+        twice: As in `SpansConfig`.
+
+    Yields:
+        Texts that hold a word, in order.
+    """
+    for example in examples:
+        words = words_of(example.text)
+        read = read_spans(model, example.text, words, twice)
+        for rows, part in windows(read, model.longest):
+            yield TaggedText.of(example, part, words[rows], kinds)
 
 
 def build_linking(
@@ -204,12 +265,14 @@ def link_items(
     for example in examples:
         spans = [s for s in example.mentions.spans if s.entity is not None]
         text = example.mentions.text
-        read = span_tokens(model.tokenizer, text, spans, twice)
+        read = read_spans(model, text, spans, twice)
         ids = graph.entities([str(span.entity) for span in spans]).tolist()
-        for span, (first, last), entity in zip(spans, read.places.tolist(), ids, strict=True):
+        for number, (span, entity) in enumerate(zip(spans, ids, strict=True)):
             found = candidates.of(text[span.start : span.end])
+            sequence, places = around(read, number, model.longest)
+            first, last = places[0].tolist()
             yield LinkItem(
-                read.sequence,
+                sequence,
                 (first, last),
                 tuple(c.entity for c in found),
                 tuple(c.score for c in found),

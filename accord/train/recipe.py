@@ -13,6 +13,7 @@ from accord.objectives.language import LanguageConfig
 from accord.objectives.linking import LinkingConfig
 from accord.objectives.rationale import RationaleConfig
 from accord.objectives.relations import RelationsConfig
+from accord.objectives.spans import SpansConfig
 from accord.objectives.structure import StructureConfig
 from accord.text.render import TextConfig
 
@@ -88,6 +89,8 @@ class Recipe:
     """Tell which relations a text states; learns from `--data`, `--text` and descriptions."""
     linking: LinkingConfig = field(default_factory=LinkingConfig)
     """Tell which entity a mention means; learns from `--data`, `--text` and descriptions."""
+    spans: SpansConfig = field(default_factory=SpansConfig)
+    """Tell which words are a mention, and of which type; learns from `--data`."""
     structure: StructureConfig = field(default_factory=StructureConfig)
     """Vectors of entities and relations, learnt from triples alone."""
     loop: LoopConfig = field(default_factory=LoopConfig)
@@ -101,6 +104,7 @@ class Recipe:
             self.rationale,
             self.relations,
             self.linking,
+            self.spans,
             self.structure,
         )
         if not any(part.weight for part in parts):
