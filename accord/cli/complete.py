@@ -40,7 +40,7 @@ def complete(
     from accord.errors import ConfigError
     from accord.evaluate.complete import complete as rank
     from accord.graph.lookup import find_entity, find_relation
-    from accord.model.saving import load_model
+    from accord.train.setup import load_with_cache
 
     wanted = 1 if new_text is not None else 2
     if len(query) != wanted:
@@ -53,7 +53,7 @@ def complete(
     if inverse:
         relation = (relation + known.num_relations) % (2 * known.num_relations)
     entity = find_entity(known, query[0]) if new_text is None else None
-    model = load_model(run)
+    model = load_with_cache(run)
     vectors = entity_vectors(model, known, run)
     result = rank(model, known, relation, entity, new_text, top, vectors)
     emit(result.to_dict(), as_json, result.to_text)

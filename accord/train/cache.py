@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from accord.text.examples import Sequence
 
 FILL_BLOCK = 65_536
 GIGABYTE = 1e9
+STATES, PIECES, RECORD = "hidden.npy", "pieces.npz", "hidden.json"
 
 
 class HiddenCache:
@@ -74,21 +76,60 @@ def build_cache(
     dtype = _fitting_dtype(int(lengths.sum()) * width, cache_gb)
     starts = dict(zip(pieces, (np.cumsum(lengths) - lengths).tolist(), strict=True))
     mark = _fingerprint(pieces, identity, dtype)
-    path, record = folder / "hidden.npy", folder / "hidden.json"
-    if _read_mark(record) != mark:
+    path, record = folder / STATES, folder / RECORD
+    if _read_record(record).get("mark") != mark:
         folder.mkdir(parents=True, exist_ok=True)
         record.unlink(missing_ok=True)
         _fill(reader, pieces, lengths, path, (int(lengths.sum()), width), dtype)
-        _write_mark(record, {"mark": mark, "tokens": int(lengths.sum())})
+        _write_pieces(folder / PIECES, pieces, lengths)
+        _write_mark(record, {"mark": mark, "identity": identity, "tokens": int(lengths.sum())})
     return HiddenCache(np.load(path, mmap_mode="r"), starts)
 
 
-def _read_mark(record: Path) -> str:
+def open_cache(folder: Path, identity: str) -> HiddenCache | None:
+    """The states that a run kept, so that what it read is not read again.
+
+    Args:
+        folder: Where the cache lies.
+        identity: The model and layers that are asked for.
+
+    Returns:
+        The cache; None where there is none, or it is of another model or other layers.
+    """
+    if _read_record(folder / RECORD).get("identity") != identity:
+        return None
+    try:
+        rows = np.load(folder / STATES, mmap_mode="r")
+        with np.load(folder / PIECES) as kept:
+            sinks, lengths, tokens = (kept[name] for name in ("sinks", "lengths", "tokens"))
+    except (OSError, ValueError, KeyError):
+        return None
+    ends = np.cumsum(lengths)
+    if len(rows) != len(tokens) or int(ends[-1]) != len(tokens):
+        return None
+    keys = zip(sinks.tolist(), np.split(tokens, ends[:-1]), strict=True)
+    starts = ((sink, tuple(piece.tolist())) for sink, piece in keys)
+    return HiddenCache(rows, dict(zip(starts, (ends - lengths).tolist(), strict=True)))
+
+
+def _write_pieces(path: Path, pieces: list[Key], lengths: npt.NDArray[np.int64]) -> None:
+    work = path.with_name(f".{path.name}")
+    np.savez(
+        work,
+        sinks=np.array([sink for sink, _ in pieces], dtype=np.bool_),
+        lengths=lengths,
+        tokens=np.array([token for _, tokens in pieces for token in tokens], dtype=np.int32),
+    )
+    work.replace(path)
+
+
+def _read_record(record: Path) -> dict[str, Any]:
     """What the kept states are of; empty where there are none or the record was cut."""
     try:
-        return str(json.loads(record.read_text())["mark"])
-    except (OSError, ValueError, KeyError):
-        return ""
+        found = json.loads(record.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _write_mark(record: Path, value: dict[str, object]) -> None:

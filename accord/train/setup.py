@@ -11,6 +11,7 @@ import torch
 
 from accord.errors import ConfigError, DataError
 from accord.graph.graph import KnowledgeGraph
+from accord.model.config import ModelConfig
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import base_sha256, load_model
 from accord.objectives.base import Objective
@@ -240,7 +241,7 @@ def attach_cache(
     asked = (s for objective, _ in objectives for s in objective.sequences())
     pieces = plan_pieces(model.reader, (s for group in (asked, also) for s in group))
     model.reader.store = build_cache(
-        model.reader, pieces, folder, recipe.loop.cache_gb, _identity(model)
+        model.reader, pieces, folder, recipe.loop.cache_gb, _identity(recipe.model)
     )
     return sum(len(key[1]) for key in pieces)
 
@@ -257,10 +258,10 @@ def load_with_cache(name: str | Path, device: str | None = None) -> KnowledgeMod
     """
     model = load_model(name, device)
     if model.config.freeze_layers and (Path(name) / CACHE / RECORD).is_file():
-        model.reader.store = open_cache(Path(name) / CACHE, _identity(model))
+        model.reader.store = open_cache(Path(name) / CACHE, _identity(model.config))
     return model
 
 
-def _identity(model: KnowledgeModel) -> str:
+def _identity(config: ModelConfig) -> str:
     """Of which model and layers states are."""
-    return f"{base_sha256(model.config.name)} {model.config.freeze_layers}"
+    return f"{base_sha256(config.name)} {config.freeze_layers}"

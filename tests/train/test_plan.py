@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from accord.config import load_config, to_toml
 from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
+from accord.model.saving import load_model
 from accord.train.plan import Probe, plan_run, probe, shortages
 from accord.train.recipe import Recipe
+from accord.train.setup import load_with_cache
 from accord.train.start import settings_of
 from tests.train.tiny import ALL_PARTS, QUESTIONS, tiny_project, tiny_recipe
 
@@ -64,6 +67,16 @@ def test_plan_counts_what_the_run_then_reads(
     saved = sum(p.stat().st_size for p in (tmp_path / "run" / "checkpoints").rglob("*.safetensors"))
     assert planned.checkpoint_bytes == pytest.approx(saved, rel=0.5)
     assert planned.peak_memory_bytes == pytest.approx(result["peak_memory_gb"] * 1e9, rel=0.25)
+    what_the_run_kept_is_not_read_again(tmp_path / "run", tiny_graph)
+
+
+def what_the_run_kept_is_not_read_again(run: Path, graph: KnowledgeGraph) -> None:
+    kept, anew = load_with_cache(run, "cpu"), load_model(run, "cpu")
+    kept.reader.read_pieces = None  # type: ignore[assignment]
+    first, second = (model.embed_entities(graph) for model in (kept, anew))
+    np.testing.assert_allclose(first, second, atol=1e-6)
+    (run / "cache" / "pieces.npz").write_bytes(b"cut")
+    assert load_with_cache(run, "cpu").reader.store is None
 
 
 def test_plan_leaves_nothing_behind(
