@@ -125,6 +125,8 @@ def singular(noun: str) -> str:
         ('country within', 'cast member', 'status')
     """
     words = noun.split()
+    if not words:
+        return noun
     after = (i for i, word in enumerate(words) if i and _modifies_after(words, i))
     place = next(after, len(words)) - 1
     words[place] = _singular_word(words[place])
