@@ -13,14 +13,16 @@ from accord.cli.common import JsonFlag, emit
 
 def demo(
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for the graph, the run and the report.")
+        Path, typer.Option("--out", help="Folder for the graph, the runs and the report.")
     ] = Path("demo-out"),
     seed: Annotated[int, typer.Option(help="Of training and of every draw.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """The whole story on the embedded default: import, measure, align, measure again, report.
+    """The whole story on the embedded default, in acts, with one report.
 
-    Called again with the same --out it goes on where it was stopped.
+    First the model learns a graph, then it learns to use what it knows in questions of two hops;
+    both are measured before and after. Called again with the same --out it goes on where it was
+    stopped.
     """
     from accord.demo import run_demo
     from accord.progress import say

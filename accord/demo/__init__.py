@@ -4,6 +4,9 @@ Each act is a module with its settings, its `play` and what it found; an act kno
 acts before it left on disk. `story` puts them in a row.
 """
 
+from accord.demo.act_align import AlignConfig as AlignConfig
+from accord.demo.act_kale import KaleConfig as KaleConfig
+from accord.demo.kale_questions import AskedConfig as AskedConfig
 from accord.demo.story import DemoConfig as DemoConfig
 from accord.demo.story import DemoResult as DemoResult
 from accord.demo.story import run_demo as run_demo

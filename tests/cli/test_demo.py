@@ -16,10 +16,9 @@ import pytest
 import accord.demo as story
 from accord.cli.main import main
 from accord.config import load_config
-from accord.demo import DemoConfig, DemoResult, run_demo
-from accord.demo.act_align import QUESTIONS, AlignConfig
-from accord.demo.act_kale import ANSWERS_ALONE, KaleConfig
-from accord.demo.kale_questions import AskedConfig
+from accord.demo import AlignConfig, AskedConfig, DemoConfig, DemoResult, KaleConfig, run_demo
+from accord.demo.act_align import QUESTIONS
+from accord.demo.act_kale import ANSWERS_ALONE
 from accord.errors import ConfigError
 from accord.evaluate.report_kale import path_line
 from accord.evaluate.report_runs import flat
