@@ -70,7 +70,10 @@ def put_weights(
 
 def base_sha256(name: str) -> str:
     """sha256 of a base model's weights, or an empty string where its files are not at hand."""
-    folder = Path(load.resolve(name))
+    try:
+        folder = Path(load.resolve(name))
+    except ModelError:
+        return ""
     if folder.is_dir():
         return " ".join(file_sha256(path) for path in sorted(folder.glob("*.safetensors")))
     copy = hub.local_copy(name)
