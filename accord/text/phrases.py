@@ -238,7 +238,7 @@ def _noun(joined: str) -> Phrase:
         link = joined.removeprefix(labelled[1]).strip()
         before = article(labelled[1])
         return Phrase("copular", f"is {before} {joined}", labelled[1], link)
-    noun = singular(joined.partition(",")[0])
+    noun = singular(joined.partition(",")[0].strip() or joined)
     return Phrase("noun", noun, noun, "by" if _participle(noun) else "of")
 
 
