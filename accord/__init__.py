@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from accord.api import load_graph as load_graph
     from accord.api import load_model as load_model
     from accord.api import train_run as train_run
+    from accord.applications import ask as ask
+    from accord.applications import chat as chat
+    from accord.applications import decide as decide
     from accord.applications import write as write
     from accord.config import load_config as load_config
     from accord.demo import run_demo as run_demo
@@ -31,7 +34,10 @@ PUBLIC = {
     "GraphBuilder": "accord.graph.builder",
     "KnowledgeGraph": "accord.graph.graph",
     "KnowledgeModel": "accord.model.knowledge_model",
+    "ask": "accord.applications",
+    "chat": "accord.applications",
     "compare": "accord.evaluate.compare",
+    "decide": "accord.applications",
     "load_config": "accord.config",
     "load_graph": "accord.api",
     "load_model": "accord.api",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,17 +24,28 @@ def ask(
     ] = "words",
     hops: Annotated[int, typer.Option(help="Steps of a path at most, 1 to 4.")] = 2,
     threshold: Annotated[
-        float, typer.Option(help="Abstain below this confidence; 0 always answers.")
-    ] = 0.5,
+        float | None, typer.Option(help="Abstain below this confidence; 0 always answers.")
+    ] = None,
+    confidence: Annotated[
+        Path | None,
+        typer.Option(help="What `accord eval abstention --out` wrote; default: the run's own."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Answers a question with all that a path of the graph leads to, cited; or abstains."""
-    guide = open_guide(run, graph, ranking, hops, threshold)
+    guide = open_guide(run, graph, ranking, hops, threshold, confidence)
     answered = guide.ask(question)
     emit(answered.to_dict(), as_json, answered.to_text)
 
 
-def open_guide(run: str, graph: str | None, ranking: str, hops: int, threshold: float) -> Guide:
+def open_guide(
+    run: str,
+    graph: str | None,
+    ranking: str,
+    hops: int,
+    threshold: float | None,
+    confidence: Path | None = None,
+) -> Guide:
     """Graph and model, ready to answer; settings are checked before either is read.
 
     Args:
@@ -41,19 +53,21 @@ def open_guide(run: str, graph: str | None, ranking: str, hops: int, threshold: 
         graph: --graph, if given.
         ranking: How paths are ranked; by words, no model is loaded.
         hops: Steps of a path at most.
-        threshold: Confidence below which it abstains.
+        threshold: Confidence below which it abstains; None takes the file's, else 0.5.
+        confidence: File of weights; None takes the run's own, if it has one.
 
     Returns:
         What answers.
     """
-    from accord.decode.confidence import Confidence
+    from accord.decode.confidence import find_confidence
     from accord.decode.guided import Guide
     from accord.decode.retrieve import RetrieveConfig
 
-    config, confidence = RetrieveConfig(ranking, hops), Confidence(threshold=threshold)
+    config = RetrieveConfig(ranking, hops)
+    sure = find_confidence(run, confidence, threshold)
     known = open_graph(run, graph)
     if ranking == "words":
-        return Guide(known, None, config, confidence)
+        return Guide(known, None, config, sure)
     from accord.model.saving import load_model
 
-    return Guide(known, load_model(run), config, confidence)
+    return Guide(known, load_model(run), config, sure)

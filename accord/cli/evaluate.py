@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from accord.cli.common import GraphOption, JsonFlag, emit
-from accord.cli.evaluate_asking import decisions
+from accord.cli.evaluate_asking import abstention, decisions, soft_fusion
 from accord.cli.evaluate_text import linking, ner, relations
 from accord.cli.opening import open_graph, record
 
@@ -334,6 +334,8 @@ app.command()(relations)
 app.command()(linking)
 app.command()(ner)
 app.command()(decisions)
+app.command()(abstention)
+app.command("soft-fusion")(soft_fusion)
 
 
 def _graph(run: str, graph: str | None, before: Path | None) -> KnowledgeGraph:

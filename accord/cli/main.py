@@ -27,7 +27,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "complete": ("accord.cli.complete", "complete", "Rank tails (or heads) for a query."),
     "link": ("accord.cli.link", "link", "Find the entities that a text names."),
     "ask": ("accord.cli.ask", "ask", "Answer a question from the graph, cited, or abstain."),
+    "chat": ("accord.cli.chat", "chat", "Ask, follow up, and see why."),
     "write": ("accord.cli.write", "write", "Write a paragraph about an entity, cited."),
+    "decide": ("accord.cli.decide", "decide", "Weigh options by what the graph says."),
     "extract": ("accord.cli.extract", "extract", "Triples that a text states, with evidence."),
     "report": ("accord.cli.report", "report", "One HTML file that shows before and after."),
 }

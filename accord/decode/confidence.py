@@ -7,8 +7,10 @@ questions whose answers are known.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,8 @@ from accord.decode.retrieve import Retrieved
 from accord.errors import ConfigError, DataError
 
 Float64 = npt.NDArray[np.float64]
+FILE = "confidence.json"
+"""Of a run folder."""
 RIDGE = 1.0
 MOST_STEPS = 50
 
@@ -61,6 +65,36 @@ def signs(retrieved: Retrieved) -> tuple[float, float]:
     asked = word_pieces(question)
     said = word_pieces(ranked[0].known.text)
     return lead, len(asked & said) / len(asked) if asked else 0.0
+
+
+def find_confidence(
+    run: str | Path, path: str | Path | None = None, threshold: float | None = None
+) -> Confidence:
+    """The confidence that a file or a run has, else the default.
+
+    Args:
+        run: Run folder, or a base model's name.
+        path: File that `accord eval abstention --out` wrote; None takes the run's own.
+        threshold: Another threshold; None keeps the file's.
+
+    Raises:
+        DataError: A file that cannot be read.
+        ConfigError: A threshold that is none.
+    """
+    own = Path(run) / FILE
+    chosen = Path(path) if path is not None else own if own.is_file() else None
+    found = Confidence() if chosen is None else _read(chosen)
+    return found if threshold is None else replace(found, threshold=threshold)
+
+
+def _read(path: Path) -> Confidence:
+    keys = ("constant", "lead", "coverage", "threshold")
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        return Confidence(**{key: float(values[key]) for key in keys})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        hint = "`accord eval abstention --out` writes such a file"
+        raise DataError(f"no confidence can be read: {error}", path, hint=hint) from error
 
 
 def fit_confidence(

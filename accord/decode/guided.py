@@ -148,9 +148,14 @@ class Guide:
         """
         return self.answer(self.retriever(question, topics))
 
-    def answer(self, retrieved: Retrieved) -> Answered:
-        """Follows the best plan, or abstains where it is not sure enough."""
-        sure = self.confidence(retrieved)
+    def answer(self, retrieved: Retrieved, sure: float | None = None) -> Answered:
+        """Follows the best plan, or abstains where it is not sure enough.
+
+        Args:
+            retrieved: Plans.
+            sure: Probability that the best one is meant; None asks the confidence.
+        """
+        sure = self.confidence(retrieved) if sure is None else sure
         text = retrieved.ranked[0].known.text if retrieved.ranked else ""
         others = tuple((r.known.text, math.exp(r.logprob)) for r in retrieved.ranked[1:4])
         reason = retrieved.why()
@@ -224,7 +229,7 @@ def _cited_steps(
         said: list[Citation] = []
         for row in rows.tolist():
             for number, start, end in plans.walked(row, step):
-                citation = _triple_citation(plans.graph, row, number, start, end)
+                citation = citation_of(plans.graph, row, number, start, end)
                 if start in here and holds(plans.graph, citation):
                     said.append(citation)
                     ends.add(end)
@@ -233,9 +238,8 @@ def _cited_steps(
     return steps, here
 
 
-def _triple_citation(
-    graph: KnowledgeGraph, row: int, number: int, start: int, end: int
-) -> Citation:
+def citation_of(graph: KnowledgeGraph, row: int, number: int, start: int, end: int) -> Citation:
+    """A row of `graph.triples`, worded from where a step begins."""
     head, relation, tail = (int(x) for x in graph.triples[row])
     text = triple_statement(graph, start, number, end)
     ids = graph.entity_ids

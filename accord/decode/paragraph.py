@@ -10,6 +10,7 @@ from accord.decode.facts import Fact, FactConfig, select_facts
 from accord.decode.guided import Citation, holds
 from accord.decode.pen import Pen
 from accord.decode.plans import Plans
+from accord.decode.soft import SoftFusion, SoftWeights
 from accord.decode.trie import Option, TokenTrie
 from accord.decode.wordings import Wording, wordings
 from accord.errors import DecodingError
@@ -17,6 +18,7 @@ from accord.graph.graph import KnowledgeGraph
 from accord.text.kinds import Kinds
 from accord.text.render import entity_name, one_line
 from accord.text.sentences import sentences
+from accord.text.telling import telling_prompt
 
 if TYPE_CHECKING:
     from accord.model.knowledge_model import KnowledgeModel
@@ -107,13 +109,14 @@ class Author:
         """What there is to tell about an entity idx."""
         return select_facts(self.plans, entity, self.config)
 
-    def write(self, entity: int, guided: bool = True) -> Paragraph:
+    def write(self, entity: int, guided: bool = True, soft: SoftWeights | None = None) -> Paragraph:
         """A paragraph about an entity.
 
         Args:
             entity: Entity idx.
             guided: Every sentence is one of those that say the selected facts; else the model
                 sees the facts in its prompt and writes what it likes.
+            soft: Mixes the facts into what the model likes, where it is not guided.
 
         Returns:
             The paragraph; empty where the graph states nothing.
@@ -125,7 +128,7 @@ class Author:
         if guided:
             said = tuple(self.statements(entity, facts))
         else:
-            said = tuple(Statement(text, ()) for text in self._free(entity, facts))
+            said = tuple(Statement(text, ()) for text in self._free(entity, facts, soft))
         wanted = tuple(dict.fromkeys(c for fact in facts for c in fact.citations))
         name = one_line(entity_name(self.graph, entity))
         return Paragraph(self.graph.entity_ids[entity], name, guided, said, wanted)
@@ -153,17 +156,27 @@ class Author:
         text = "".join(pen.follow(trie)).strip()
         return next((w for w in found if w.text == text), found[0])
 
-    def _free(self, entity: int, facts: list[Fact]) -> list[str]:
+    def _free(self, entity: int, facts: list[Fact], soft: SoftWeights | None) -> list[str]:
         pen = Pen(self.model, self._prompt(entity, facts))
-        written = "".join(pen.free(FREE_TOKENS, END)).strip()
+        cited = [citation for fact in facts for citation in fact.citations]
+        names = dict.fromkeys(name for citation in cited for name in self._names(citation))
+        statements = dict.fromkeys(citation.text for citation in cited)
+        tokenizer = self.model.tokenizer
+        fusion = None if soft is None else SoftFusion(tokenizer, statements, names, soft)
+        written = "".join(pen.free(FREE_TOKENS, END, fusion)).strip()
         said = [one_line(found.text) for found in sentences([written])]
         # Where tokens ran out within a sentence, that is left out.
         return said if len(said) < 2 or said[-1].endswith((".", "!", "?")) else said[:-1]
 
+    def _names(self, citation: Citation) -> list[str]:
+        """Names of the entities of a statement, and its literal."""
+        parts = [citation.head] if citation.attribute else [citation.head, citation.tail]
+        found = [entity_name(self.graph, self.graph.entity(part)) for part in parts]
+        return [*found, citation.tail] if citation.attribute else found
+
     def _prompt(self, entity: int, facts: list[Fact]) -> str:
         name = one_line(entity_name(self.graph, entity))
-        stated = " ".join(dict.fromkeys(c.text for fact in facts for c in fact.citations))
-        return f"Facts: {stated}\n\nA short paragraph about {name}:"
+        return telling_prompt(name, (c.text for fact in facts for c in fact.citations))
 
     def _is_person(self, facts: list[Fact]) -> bool:
         """Whether a step back to the subject leads to people."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from accord.decode.soft import SoftFusion
 from accord.decode.trie import TokenTrie
 from accord.model import load
 from accord.model.writing import Writer
@@ -91,19 +92,22 @@ class Pen:
             written.append(token)
             yield self.put([token])
 
-    def free(self, count: int, stop: str) -> Iterator[str]:
+    def free(self, count: int, stop: str, soft: SoftFusion | None = None) -> Iterator[str]:
         """Writes as the model likes, until it ends, a text says stop, or tokens run out.
 
         Args:
             count: Tokens at most.
             stop: Text at which it ends; no part of what is given back.
+            soft: Statements that are mixed into what the model likes; None for none.
 
         Yields:
             Pieces.
         """
         begin = self._shown
         for _ in range(min(count, self._left)):
-            token = int(self.scores().argmax())
+            scores = self.scores()
+            scores = scores if soft is None else soft.mix(scores, self._decoder)
+            token = int(scores.argmax())
             if token in self._writer.ends:
                 return
             piece = self.put([token])

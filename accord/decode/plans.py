@@ -115,6 +115,15 @@ class Plans:
             plan = Plan(known.plan.topic, known.plan.steps, self.graph.properties[number])
             yield self._worded(Known(plan, known.frontier, known.singles))
 
+    def worded(self, plan: Plan) -> Known:
+        """A plan with its question, and where its steps lead."""
+        here, singles = np.array([plan.topic], dtype=np.int64), []
+        for number, step in enumerate(plan.steps, 1):
+            here = self._steps(here).get(step, np.zeros(0, np.int64))
+            here = here[here != plan.topic] if number > 1 else here
+            singles.append(len(here) == 1)
+        return self._worded(Known(plan, here[: self._limit], tuple(singles)))
+
     def reach(self, plan: Plan) -> Reached:
         """Follows a plan to all that it leads to; nothing is cut off.
 

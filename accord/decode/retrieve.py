@@ -57,6 +57,15 @@ class Topic:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where plans begin."""
+
+    known: Known
+    """A plan that they go on from; an entity's is the empty one."""
+    topic: Topic
+
+
+@dataclass(frozen=True)
 class Ranked:
     """A plan with what it is worth for a question."""
 
@@ -127,27 +136,47 @@ class Retriever:
         """
         if not question.strip():
             raise ConfigError("the question is empty", 'ask something: "capital of France"')
-        question = question[:MOST_CHARACTERS]
-        found = self._topics(self.mentions.find(question)) or [
+        found = self.named(question) or [
             Topic(entity, "", 1.0) for entity in topics[: self.config.topics]
         ]
-        pairs = [(known, topic) for topic in found for known in self._known(question, topic)]
+        return self.among(question, [Start(self.plans.start(t.entity), t) for t in found])
+
+    def named(self, question: str) -> list[Topic]:
+        """The entities that a question names, the likeliest first."""
+        return self._topics(self.mentions.find(question[:MOST_CHARACTERS]))
+
+    def among(self, question: str, starts: Sequence[Start]) -> Retrieved:
+        """Plans that go on from some beginnings, ranked.
+
+        Args:
+            question: The question; of more than 2,000 characters only those are read.
+            starts: Where plans begin: entities, or plans that were followed before.
+
+        Returns:
+            Plans, best first; none where nothing goes on from any beginning.
+        """
+        question = question[:MOST_CHARACTERS]
+        topics = tuple(dict.fromkeys(start.topic for start in starts))
+        pairs = [(known, start) for start in starts for known in self._known(question, start.known)]
         looked_at = len(pairs)
         if len(pairs) > self.config.plans:
             near = rank(question, [known.text for known, _ in pairs], "words")
             pairs = [pairs[i] for i in np.argsort(-near, kind="stable")[: self.config.plans]]
         if not pairs:
-            return Retrieved(question, tuple(found), (), 0, self.config.ranking)
+            return Retrieved(question, topics, (), 0, self.config.ranking)
         scores = rank(question, [known.text for known, _ in pairs], self.config.ranking, self.model)
-        prior = [np.log(t.score) - self.config.hop_cost * known.plan.hops for known, t in pairs]
-        scores = scores + np.array(prior)
+        scores = scores + np.array([self._prior(known, start) for known, start in pairs])
         scores = scores - np.log(np.exp(scores).sum())
         ranked = [
-            Ranked(known, topic, float(score))
-            for (known, topic), score in zip(pairs, scores, strict=True)
+            Ranked(known, start.topic, float(score))
+            for (known, start), score in zip(pairs, scores, strict=True)
         ]
         ranked.sort(key=lambda item: -item.logprob)
-        return Retrieved(question, tuple(found), tuple(ranked), looked_at, self.config.ranking)
+        return Retrieved(question, topics, tuple(ranked), looked_at, self.config.ranking)
+
+    def _prior(self, known: Known, start: Start) -> float:
+        hops = known.plan.hops - start.known.plan.hops
+        return float(np.log(start.topic.score)) - self.config.hop_cost * hops
 
     def _topics(self, mentions: Sequence[Mention]) -> list[Topic]:
         """The best candidates of all mentions; an entity named twice counts once."""
@@ -156,10 +185,10 @@ class Retriever:
         distinct = {topic.entity: topic for topic in reversed(every)}
         return sorted(distinct.values(), key=lambda t: -t.score)[: self.config.topics]
 
-    def _known(self, question: str, topic: Topic) -> list[Known]:
-        """Every plan of an entity within the budget, shorter ones first."""
+    def _known(self, question: str, start: Known) -> list[Known]:
+        """Every plan that goes on from a beginning within the budget, shorter ones first."""
         found: list[Known] = []
-        level = [self.plans.start(topic.entity)]
+        level = [start]
         for left in range(self.config.hops, 0, -1):
             longer: list[Known] = []
             for known in level:

@@ -1,0 +1,141 @@
+"""`accord eval decisions` and `abstention`: how often right, how sure, and when to say nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from accord.cli.common import GraphOption, JsonFlag, emit
+from accord.cli.opening import open_graph, record
+
+Run = Annotated[str, typer.Argument(help="Run folder, or a base model's name with --graph.")]
+
+
+def decisions(
+    run: Run,
+    graph: GraphOption = None,
+    split: Annotated[str, typer.Option(help="valid or test.")] = "valid",
+    options: Annotated[int, typer.Option(help="Options of an item.")] = 4,
+    limit: Annotated[int, typer.Option(min=0, help="Items, drawn by the seed; 0 for all.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the draw and the other options.")] = 0,
+    model: Annotated[
+        bool, typer.Option("--model", help="Let the model's opinion count as well.")
+    ] = False,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Learn weights and temperature from these items.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Where the weights are kept, as JSON.")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Weights to measure with; default: not calibrated.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Which typed option stands in a held-out relation: accuracy and calibration error."""
+    from accord.decode.decide import Decider
+    from accord.decode.decision import Calibration
+    from accord.errors import ConfigError
+    from accord.evaluate.decisions import (
+        DecisionsConfig,
+        evaluate_decisions,
+        read_calibration,
+        write_calibration,
+    )
+
+    if fit and calibration:
+        raise ConfigError("--fit learns what --calibration gives", "leave one of them out")
+    config = DecisionsConfig(split, options, limit or None, seed)
+    weights = read_calibration(calibration) if calibration else Calibration()
+    opinion = None
+    if model or weights.needs_model:
+        from accord.model.saving import load_model
+
+        opinion = load_model(run)
+    decider = Decider(open_graph(run, graph), opinion, weights, splits=("train",))
+    result = evaluate_decisions(decider, config, fit)
+    if out:
+        write_calibration(out, result.calibration)
+    found = result.to_dict()
+    record("decisions", run, None, found)
+    emit(found, as_json, result.to_text)
+
+
+def abstention(
+    run: Run,
+    qa: Annotated[Path, typer.Option(help="Questions with answers, as `synthesize` writes them.")],
+    graph: GraphOption = None,
+    split: Annotated[
+        str, typer.Option(help="Only questions of this split, where they have one.")
+    ] = "",
+    precision: Annotated[
+        float | None,
+        typer.Option(help="Learn weights and a threshold for this share of right answers."),
+    ] = None,
+    remove: Annotated[
+        float | None,
+        typer.Option(help="Take this share of relations out: questions on them have no answer."),
+    ] = None,
+    ranking: Annotated[
+        str, typer.Option(help="As in `accord ask`: words, embedding, likelihood or both.")
+    ] = "words",
+    hops: Annotated[int, typer.Option(help="Steps of a path at most, 1 to 4.")] = 2,
+    confidence: Annotated[
+        Path | None, typer.Option(help="Weights to measure with; default: the run's own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the relations that are taken out.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Where weights and threshold are kept, for `accord ask`.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """When `accord ask` should say nothing: coverage against precision; learns the threshold."""
+    from accord.cli.ask import open_guide
+    from accord.decode.guided import Guide
+    from accord.evaluate.abstention import evaluate_abstention, remove_relations, write_confidence
+    from accord.text.questions import read_questions
+
+    questions = [q for q in read_questions(qa) if not split or q.split == split]
+    guide = open_guide(run, graph, ranking, hops, None, confidence)
+    empty = None
+    if remove is not None:
+        known, empty = remove_relations(guide.graph, questions, remove, seed)
+        guide = Guide(known, guide.retriever.model, guide.retriever.config, guide.confidence)
+    result = evaluate_abstention(guide, questions, split, precision, empty)
+    if out:
+        write_confidence(out, result.confidence)
+    found = result.to_dict()
+    record("abstention", run, None, found)
+    emit(found, as_json, result.to_text)
+
+
+def soft_fusion(
+    run: Annotated[str, typer.Argument(help="Run folder or a base model's name.")],
+    data: Annotated[Path, typer.Option(help="JSONL: triples and the text that tells them.")],
+    fit: Annotated[bool, typer.Option("--fit", help="Learn the weights from these texts.")] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights to measure with; default: the run's own.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Texts, drawn by the seed; 0 for all.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the weights are kept, for `accord write --soft`.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Nats a token of texts that tell known statements, with and without mixing these in."""
+    from accord.decode.soft import find_soft
+    from accord.errors import ConfigError
+    from accord.evaluate.soft_fusion import evaluate_soft_fusion, read_examples, write_soft
+    from accord.model.saving import load_model
+
+    if fit and weights:
+        raise ConfigError("--fit learns what --weights gives", "leave one of them out")
+    examples = list(read_examples(data))
+    chosen = None if fit else find_soft(run, weights)
+    result = evaluate_soft_fusion(load_model(run), examples, chosen, limit or None, seed)
+    if out:
+        write_soft(out, result.weights)
+    found = result.to_dict()
+    record("soft-fusion", run, None, found)
+    emit(found, as_json, result.to_text)

@@ -1,0 +1,216 @@
+"""A conversation over a graph: questions that follow up on what was said before.
+
+What is in play are the entities of the last turns. A question that names none is about them; one
+that names an entity and asks nothing ("what about Peru?") repeats the last question for it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from accord.decode.guided import Answered, Citation, Guide
+from accord.decode.plans import Plan
+from accord.decode.ranking import word_pieces
+from accord.decode.replies import Replies
+from accord.decode.retrieve import Ranked, Retrieved, Start, Topic
+from accord.errors import ConfigError
+from accord.text.render import entity_name, one_line
+
+if TYPE_CHECKING:
+    from accord.model.knowledge_model import KnowledgeModel
+
+PLURAL = re.compile(r"\b(they|them|their|theirs|these|those)\b", re.IGNORECASE)
+FADING = 0.5
+"""What an entity's weight is multiplied by with every turn since it was named."""
+ASKED_ABOUT = 0.7
+"""Weight of what the last question was about, beside 1 for its answer."""
+MOST_HOPS = 4
+REPEATING = "repeating the question before"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question and what was said to it."""
+
+    question: str
+    reply: str
+    """What was said."""
+    answered: Answered
+    plan: Plan | None
+    """The plan that was followed; None where nothing was answered."""
+    answers: tuple[int, ...]
+    """Entity idx that were answered."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object of a turn that `--json` prints."""
+        return {**self.answered.to_dict(), "reply": self.reply}
+
+
+class Dialogue:
+    """A conversation; it remembers a bounded number of turns.
+
+    Args:
+        guide: What answers.
+        model: Chooses words for replies; None takes the first wording of each.
+        history: Turns that are remembered at most.
+    """
+
+    def __init__(
+        self, guide: Guide, model: KnowledgeModel | None = None, history: int = 20
+    ) -> None:
+        if history < 1:
+            raise ConfigError(f"history is {history}", "remember 1 turn or more")
+        self.guide = guide
+        self._replies = Replies(guide.plans, model)
+        self._turns: deque[Turn] = deque(maxlen=history)
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What is remembered, the oldest first."""
+        return tuple(self._turns)
+
+    def say(self, question: str) -> Turn:
+        """Answers a question, and remembers both.
+
+        Args:
+            question: The question.
+
+        Returns:
+            The turn.
+
+        Raises:
+            ConfigError: An empty question.
+        """
+        for _ in self.stream(question):
+            pass
+        return self._turns[-1]
+
+    def stream(self, question: str) -> Iterator[str]:
+        """Answers a question piece by piece.
+
+        The turn is remembered when the last piece was taken; one that is interrupted leaves the
+        conversation as it was.
+
+        Args:
+            question: The question.
+
+        Yields:
+            Pieces of the reply.
+
+        Raises:
+            ConfigError: An empty question.
+        """
+        retrieved, sure = self.understand(question)
+        answered = self.guide.answer(retrieved, sure)
+        plan = None if answered.abstained else retrieved.ranked[0].known.plan
+        said = []
+        for piece in self._replies.stream(answered, plan):
+            said.append(piece)
+            yield piece
+        ids = self.guide.graph.entity_ids
+        order = self.guide.graph.entity_order
+        answers = tuple(ids.find(a.id, order) for a in answered.answers if a.id)
+        self._turns.append(Turn(question, "".join(said), answered, plan, answers))
+
+    def understand(self, question: str) -> tuple[Retrieved, float | None]:
+        """What a question asks, given what was said before.
+
+        Args:
+            question: The question.
+
+        Returns:
+            Plans, best first, and how sure it is that the best is meant; None leaves that to the
+            guide's confidence.
+
+        Raises:
+            ConfigError: An empty question.
+        """
+        retriever = self.guide.retriever
+        named = retriever.named(question) if question.strip() else []
+        last = next((turn for turn in reversed(self._turns) if turn.plan is not None), None)
+        if last is None or last.plan is None or not question.strip():
+            return retriever(question), None
+        if named and not _asks(question, named):
+            # It is as sure as it was of the question before.
+            return self._repeated(question, last.plan, named), last.answered.confidence
+        if named:
+            return retriever(question), None
+        return retriever.among(question, self._in_play(question)), None
+
+    def why(self) -> str:
+        """Why the last turn says what it says, for people."""
+        if not self._turns:
+            return "nothing was said yet"
+        answered = self._turns[-1].answered
+        lines = [f"asked: {answered.question}", f"read as: {answered.read_as}", answered.reason]
+        lines += [f"  {text}" for text in dict.fromkeys(c.text for c in answered.citations)]
+        return "\n".join(line for line in lines if line != "read as: ")
+
+    def citations(self) -> tuple[Citation, ...]:
+        """All statements that the remembered turns rest on, each once."""
+        return tuple(dict.fromkeys(c for t in self._turns for c in t.answered.citations))
+
+    def graph_text(self) -> str:
+        """The part of the graph that the conversation has touched, for people."""
+        texts = dict.fromkeys(citation.text for citation in self.citations())
+        return "\n".join(texts) if texts else "no statement of the graph was used yet"
+
+    def in_play(self) -> list[str]:
+        """Names of the entities that a follow-up may be about, the likeliest first."""
+        starts = sorted(self._in_play(""), key=lambda start: -start.topic.score)
+        graph = self.guide.graph
+        names = (one_line(entity_name(graph, start.topic.entity)) for start in starts)
+        return list(dict.fromkeys(names))
+
+    def forget(self) -> None:
+        """Forgets all turns, and with them what is in play."""
+        self._turns.clear()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        cited = [asdict(citation) for citation in self.citations()]
+        return {"turns": [t.to_dict() for t in self._turns], "citations": cited}
+
+    def _repeated(self, question: str, plan: Plan, named: Sequence[Topic]) -> Retrieved:
+        """The last plan from another entity; the likeliest from which it leads anywhere."""
+        plans, found = self.guide.plans, []
+        for topic in named:
+            again = Plan(topic.entity, plan.steps, plan.attribute)
+            if len(plans.reach(again).entities):
+                found.append(Ranked(plans.worded(again), topic, math.log(topic.score)))
+        return Retrieved(question, tuple(named), tuple(found), len(found), REPEATING)
+
+    def _in_play(self, question: str) -> list[Start]:
+        """Where plans may go on from what was said, weighed by how lately and in what number."""
+        several = bool(PLURAL.search(question))
+        plans, found = self.guide.plans, []
+        for age, turn in enumerate(reversed(self._turns)):
+            fade = FADING**age
+            if turn.plan is None:
+                continue
+            topic, one = turn.plan.topic, len(turn.answers) == 1
+            if one and not turn.plan.attribute:
+                entity = turn.answers[0]
+                found.append(Start(plans.start(entity), Topic(entity, "", fade)))
+            elif turn.answers and turn.plan.hops < MOST_HOPS and age == 0:
+                weight = 1.0 if several else ASKED_ABOUT / 2
+                followed = plans.worded(turn.plan)
+                found.append(Start(followed, Topic(topic, "", weight)))
+            about = ASKED_ABOUT if one or several else 1.0
+            found.append(Start(plans.start(topic), Topic(topic, "", fade * about)))
+        distinct: dict[Plan, Start] = {}
+        for start in found:
+            distinct.setdefault(start.known.plan, start)
+        return list(distinct.values())[: 2 * self.guide.retriever.config.topics]
+
+
+def _asks(question: str, named: Sequence[Topic]) -> bool:
+    """Whether a question says more than names: 'what about Peru?' does not."""
+    for topic in named:
+        question = question.replace(topic.text, " ") if topic.text else question
+    return bool(word_pieces(question))

@@ -1,0 +1,102 @@
+"""What a conversation says: sentences of the statements that an answer rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from accord.decode.facts import Fact
+from accord.decode.guided import SHOWN, Answered
+from accord.decode.plans import Plan, Plans
+from accord.decode.trie import Option, TokenTrie
+from accord.decode.wordings import listed, wordings
+
+if TYPE_CHECKING:
+    from accord.model.knowledge_model import KnowledgeModel
+
+TOLD = 3
+"""Statements of a longer path that are told in full."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts among which a model chooses."""
+
+    texts: tuple[str, ...]
+    join: str = ""
+
+    def options(self) -> Iterator[Option]:
+        """Each text."""
+        for text in self.texts:
+            yield Option(f" {text}", None, text)
+
+
+class Replies:
+    """Words answers.
+
+    Args:
+        plans: The plans of the graph.
+        model: Chooses among wordings; None takes the first.
+    """
+
+    def __init__(self, plans: Plans, model: KnowledgeModel | None = None) -> None:
+        self.plans = plans
+        self.model = model
+
+    def stream(self, answered: Answered, plan: Plan | None) -> Iterator[str]:
+        """A reply, piece by piece.
+
+        Args:
+            answered: What is to be said.
+            plan: The plan that was followed; None where nothing is answered.
+
+        Yields:
+            Pieces; joined they are the reply.
+        """
+        if plan is None:
+            near = f" Nearest: {answered.read_as}" if answered.read_as else ""
+            yield from _words(f"I cannot answer that: {answered.reason}.{near}")
+            return
+        ways = self.wordings(answered, plan)
+        if self.model is None or len(ways) == 1:
+            yield from _words(ways[0])
+            return
+        from accord.decode.pen import Pen
+
+        pen = Pen(self.model, f"Question: {answered.read_as}\nAnswer:")
+        end = int(self.model.tokenizer.eos_token_id)
+        trie = TokenTrie(Texts(tuple(ways)), self.model.tokenizer, end)
+        for number, piece in enumerate(pen.follow(trie)):
+            yield piece if number else piece.lstrip()
+
+    def wordings(self, answered: Answered, plan: Plan) -> list[str]:
+        """Ways to say an answer; each says statements of the graph and nothing else."""
+        fact = self._fact(answered, plan)
+        if fact is not None:
+            return [wording.text for wording in wordings(self.plans.graph, [fact], "", False)]
+        names = [answer.name for answer in answered.answers]
+        told = list(dict.fromkeys(citation.text for citation in answered.citations))
+        found = listed(names[:SHOWN], more=len(names) > SHOWN)
+        return [" ".join(told) if len(told) <= TOLD else f"{found}."]
+
+    def _fact(self, answered: Answered, plan: Plan) -> Fact | None:
+        """The answer to a question of one step as one fact; None for longer paths."""
+        if plan.hops != 1 or not answered.citations:
+            return None
+        graph, cited = self.plans.graph, answered.citations
+        reached = self.plans.reach(plan)
+        if plan.attribute:
+            rows = reached.attributes.tolist()
+            return Fact("attribute", plan.topic, cited, row=rows[0]) if len(rows) == 1 else None
+        kept = {answer.id for answer in answered.answers}
+        objects = [e for e in reached.entities.tolist() if graph.entity_ids[e] in kept]
+        more = len(objects) > SHOWN
+        number = plan.steps[0][0]
+        return Fact("relation", plan.topic, cited, number, tuple(objects[:SHOWN]), more)
+
+
+def _words(text: str) -> Iterator[str]:
+    """A text word by word, as a stream has it."""
+    for number, word in enumerate(text.split(" ")):
+        yield word if number == 0 else f" {word}"
