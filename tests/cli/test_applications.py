@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,3 +52,68 @@ def test_write_what_does_not_exist(graph: str, capsys: pytest.CaptureFixture[str
     assert code == 2 and "Japan" in found["hint"]
     code, found = call(capsys, "write", "any", "japan", "--graph", graph, "--facts", "0")
     assert code == 2 and found["hint"]
+
+
+def test_decide(graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["decide", "any", "What borders Sweden?", "--option", "Norway", "--option", "Osaka"]
+    code, found = call(capsys, *args, "--graph", graph)
+    assert code == 0 and found["options"][0]["text"] == "Norway" and not found["abstained"]
+    assert {"citations", "warning", "reason", "read_as", "calibrated"} <= found.keys()
+    assert {"text", "id", "probability", "for", "against"} == found["options"][0].keys()
+    assert main([*args, "--graph", graph, "--threshold", "1"]) == 0
+    assert capsys.readouterr().out.startswith("not enough knowledge")
+    code, found = call(capsys, *args[:5], "--graph", graph)
+    assert code == 2 and "two or more" in found["hint"]
+    code, found = call(capsys, *args, "--graph", graph, "--facts", str(tmp_path / "none"))
+    assert code == 2 and "none" in found["error"]
+
+
+def test_eval_decisions(graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "c.json")
+    args = ["eval", "decisions", "any", "--graph", graph, "--options", "2"]
+    code, found = call(capsys, *args, "--fit", "--out", out)
+    assert code == 0 and found["split"] == "valid" and 0 <= found["ece"] <= 1
+    code, found = call(capsys, *args, "--calibration", out, "--split", "test")
+    assert code == 0 and found["calibration"]["fitted"]
+    assert call(capsys, *args, "--fit", "--calibration", out)[0] == 2
+
+
+def converse(monkeypatch: pytest.MonkeyPatch, graph: str, text: str, *more: str) -> int:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    return main(["chat", "any", "--graph", graph, "--threshold", "0", *more])
+
+
+def test_chat(
+    graph: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "capital of Japan\n\n/why\n/graph\n/forget\n/nope\n/quit\nnever read"
+    assert converse(monkeypatch, graph, text) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Japan has the capital Tōkyō.\nasked: capital of Japan\n")
+    assert "in play: Tōkyō; Japan" in said and "\nforgotten\n" in said and "/quit" in said
+
+
+def test_chat_as_one_object(
+    graph: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert converse(monkeypatch, graph, "capital of Japan\nand its population?", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [turn["answers"][0]["name"] for turn in found["turns"]] == ["Tōkyō", "13960000"]
+    assert found["turns"][0]["reply"] and found["citations"]
+
+
+def test_chat_goes_on_after_an_interruption(
+    graph: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from accord.decode import dialogue
+
+    class Interrupted(dialogue.Dialogue):
+        def stream(self, question: str) -> Iterator[str]:
+            yield from super().stream(question)
+            if "Sweden" in question:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(dialogue, "Dialogue", Interrupted)
+    assert converse(monkeypatch, graph, "city of Sweden\ncapital of Japan\n") == 0
+    done = capsys.readouterr()
+    assert "not remembered" in done.err and done.out.endswith("Japan has the capital Tōkyō.\n")

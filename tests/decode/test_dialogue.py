@@ -1,0 +1,139 @@
+"""Follow-ups are resolved through what is in play; an interrupted turn leaves no trace."""
+
+from __future__ import annotations
+
+import pytest
+
+from accord.decode.confidence import Confidence
+from accord.decode.dialogue import Dialogue
+from accord.decode.guided import Guide, holds
+from accord.errors import ConfigError
+from accord.graph.builder import GraphBuilder
+from accord.graph.graph import KnowledgeGraph
+from tests.conftest import XSD
+from tests.train.tiny import tiny_model, tiny_recipe
+
+
+def andes() -> KnowledgeGraph:
+    builder = GraphBuilder("andes")
+    builder.relation("capital", "has the capital", "is the capital of")
+    builder.relation("borders", "shares a border with", "shares a border with")
+    builder.relation("currency", "uses the currency", "is the currency of")
+    for land, capital, money, people in (
+        ("Peru", "Lima", "Sol", "31989256"),
+        ("Chile", "Santiago", "Chilean Peso", "18729160"),
+        ("Bolivia", "Sucre", "Boliviano", "11353142"),
+    ):
+        builder.triple(land, "capital", capital)
+        builder.triple(land, "currency", money)
+        builder.attribute(land, "population", people, XSD + "integer")
+    for a, b in (("Peru", "Chile"), ("Peru", "Bolivia"), ("Chile", "Bolivia")):
+        builder.triple(a, "borders", b)
+    builder.attribute("Lima", "population", "7737002", XSD + "integer")
+    return builder.build()
+
+
+GRAPH = andes()
+
+
+def talk(*questions: str, history: int = 20) -> Dialogue:
+    dialogue = Dialogue(Guide(GRAPH, None, None, Confidence(threshold=0.3)), None, history)
+    for question in questions:
+        dialogue.say(question)
+    return dialogue
+
+
+def names(dialogue: Dialogue, turn: int = -1) -> set[str]:
+    return {answer.name for answer in dialogue.turns[turn].answered.answers}
+
+
+@pytest.mark.parametrize(
+    ("questions", "expected"),
+    [
+        (["What is the currency of Peru?", "and its capital?"], {"Lima"}),
+        (["What is the capital of Peru?", "What about Chile?"], {"Santiago"}),
+        (["What is the capital of Peru?", "And Chile?", "and its currency?"], {"Chilean Peso"}),
+        (["What is the capital of Peru?", "What is its population?"], {"7737002"}),
+        (["What is the population of Peru?", "and its capital?"], {"Lima"}),
+        (["What shares a border with Peru?", "What are their capitals?"], {"Santiago", "Sucre"}),
+        (["What shares a border with Peru?", "What is its capital?"], {"Lima"}),
+        (["What is the capital of Peru?", "What is the currency of Bolivia?"], {"Boliviano"}),
+        (["What is the capital of Peru?", "What is its mayor?", "and its currency?"], {"Sol"}),
+        (["What is the capital of Peru?", "What about Lima?"], set()),
+        (["and its capital?"], set()),
+    ],
+)
+def test_follow_ups(questions: list[str], expected: set[str]) -> None:
+    dialogue = talk(*questions)
+    assert names(dialogue) == expected
+    for turn in dialogue.turns:
+        assert all(holds(GRAPH, citation) for citation in turn.answered.citations)
+
+
+def test_replies_say_what_is_cited() -> None:
+    dialogue = talk("What is the capital of Peru?", "What is the population of Chile?")
+    assert [turn.reply for turn in dialogue.turns] == [
+        "Peru has the capital Lima.",
+        "The population of Chile is 18,729,160.",
+    ]
+    far = talk("What is the population of the capital of Peru?").turns[0].reply
+    assert far == "Peru has the capital Lima. The population of Lima is 7737002."
+    assert talk("Who is he?").turns[0].reply.startswith("I cannot answer that: the question names")
+
+
+def test_why_graph_and_forget() -> None:
+    dialogue = talk()
+    assert "nothing was said" in dialogue.why() and "no statement" in dialogue.graph_text()
+    dialogue.say("What is the capital of Peru?")
+    assert "What is the capital of Peru?" in dialogue.why()
+    assert dialogue.graph_text() == "Peru has the capital Lima."
+    assert dialogue.in_play() == ["Lima", "Peru"]
+    dialogue.forget()
+    assert dialogue.turns == () and dialogue.in_play() == [] and dialogue.citations() == ()
+    assert not dialogue.say("and its currency?").answers
+
+
+def test_history_is_bounded() -> None:
+    dialogue = talk(*["What is the capital of Peru?"] * 3, "and Chile?", history=2)
+    assert len(dialogue.turns) == 2
+    with pytest.raises(ConfigError):
+        talk(history=0)
+
+
+def test_an_interrupted_stream_is_not_remembered() -> None:
+    dialogue = talk("What is the capital of Peru?")
+    pieces = dialogue.stream("What is the capital of Chile?")
+    assert next(pieces) == "Chile"
+    pieces.close()
+    assert len(dialogue.turns) == 1
+    assert names_after(dialogue) == {"Sol"}
+    stopped = dialogue.stream("and Bolivia?")
+    next(stopped)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.throw(KeyboardInterrupt)
+    assert len(dialogue.turns) == 2
+
+
+def names_after(dialogue: Dialogue) -> set[str]:
+    dialogue.say("and its currency?")
+    return names(dialogue)
+
+
+def test_an_empty_and_a_very_long_question() -> None:
+    dialogue = talk("What is the capital of Peru?")
+    with pytest.raises(ConfigError):
+        dialogue.say("  ")
+    assert len(dialogue.turns) == 1
+    dialogue.say("What is the capital of Chile? " + "really " * 15_000)
+    assert len(dialogue.turns[-1].answered.question) <= 2000
+
+
+def test_a_model_chooses_only_words() -> None:
+    model = tiny_model(tiny_recipe())
+    dialogue = Dialogue(Guide(GRAPH), model)
+    pieces = list(dialogue.stream("What is the capital of Peru?"))
+    assert len(pieces) > 3 and "".join(pieces) == dialogue.turns[0].reply
+    assert dialogue.turns[0].reply in (
+        "Peru has the capital Lima.",
+        "The capital of Peru is Lima.",
+    )
