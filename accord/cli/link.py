@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from accord.cli.opening import open_graph
 
 if TYPE_CHECKING:
     from accord.graph.graph import KnowledgeGraph
-    from accord.text.mentions import Mention
+    from accord.text.mentions import Candidate, Mention, MentionIndex
 
 TEXT_FILES = (".txt", ".md", ".text")
 
@@ -35,15 +35,22 @@ def link(
     out: Annotated[Path | None, typer.Option(help="JSONL: one mention a line, as found.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Finds names of the graph's entities in a text, with offsets in characters."""
+    """Finds names of the graph's entities in a text, with offsets in characters.
+
+    A run that has learnt to link judges each name within its sentence and may find that the graph
+    lacks what it stands for (entity null); else a name means what it means most often.
+    """
     from accord.text.mentions import MentionConfig, MentionIndex
 
     config = MentionConfig(fuzzy=fuzzy)
     file = _file(text)
     known = open_graph(run, graph)
     index = MentionIndex(known, config)
-    found = index.stream([text]) if file is None else _stream(index, file)
-    records = (_record(known, mention, candidates) for mention in found)
+    pieces = iter([text]) if file is None else _pieces(file)
+    if _has_learnt(run):
+        records = _judged(run, index, pieces, candidates)
+    else:
+        records = (_record(known, mention, candidates) for mention in index.stream(pieces))
     if out is not None:
         kept, count = _write(out, records, keep=as_json)
     else:
@@ -72,25 +79,58 @@ def _file(text: str) -> Path | None:
     return None
 
 
-def _stream(index: Any, file: Path) -> Iterator[Mention]:
-    """The mentions of a file, window by window, with progress."""
+def _pieces(file: Path) -> Iterator[str]:
+    """The text of a file, piece by piece, with progress."""
     from accord.progress import track
     from accord.text.pieces import read_pieces
 
     with track("linking", file.stat().st_size, "bytes") as advance:
-        yield from index.stream(read_pieces(file, advance))
+        yield from read_pieces(file, advance)
+
+
+def _has_learnt(run: str) -> bool:
+    """Whether a run has a head that links; most have none, so nothing heavy is imported."""
+    heads = Path(run) / "model" / "objectives.safetensors"
+    if not heads.is_file():
+        return False
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(heads, framework="numpy") as kept:
+            return any(name.startswith("linking.") for name in kept.keys())  # noqa: SIM118
+    except SafetensorError:
+        return True  # opening the run says what is wrong
+
+
+def _judged(
+    run: str, index: MentionIndex, pieces: Iterator[str], candidates: bool
+) -> Iterator[dict[str, Any]]:
+    """The names of a text as the run links them."""
+    from accord.evaluate.extractor import Extractor
+    from accord.evaluate.link_text import link_text
+
+    for linked in link_text(Extractor.open(run), index, pieces):
+        ranked = _ranked(index.graph, linked.candidates)
+        nothing = {"entity": None, "name": "", "probability": linked.none}
+        span = {"start": linked.start, "end": linked.end, "text": linked.text}
+        best = ranked[0] if linked.best is not None else nothing
+        yield {**span, **best, **({"candidates": ranked} if candidates else {})}
 
 
 def _record(graph: KnowledgeGraph, mention: Mention, candidates: bool) -> dict[str, Any]:
-    from accord.text.render import entity_name
-
-    ranked = [
-        {"entity": graph.entity_ids[c.entity], "name": entity_name(graph, c.entity),
-         "probability": c.score}
-        for c in mention.candidates
-    ]  # fmt: skip
+    ranked = _ranked(graph, mention.candidates)
     span = {"start": mention.start, "end": mention.end, "text": mention.text}
     return {**span, **ranked[0], **({"candidates": ranked} if candidates else {})}
+
+
+def _ranked(graph: KnowledgeGraph, candidates: Iterable[Candidate]) -> list[dict[str, Any]]:
+    from accord.text.render import entity_name
+
+    return [
+        {"entity": graph.entity_ids[c.entity], "name": entity_name(graph, c.entity),
+         "probability": c.score}
+        for c in candidates
+    ]  # fmt: skip
 
 
 def _write(out: Path, records: Iterator[dict[str, Any]], keep: bool) -> tuple[list[Any], int]:
@@ -114,5 +154,6 @@ def _text(records: list[dict[str, Any]]) -> str:
         place = f"{record['start']}-{record['end']}"
         for rank, item in enumerate(record.get("candidates", [record])):
             head = f"{place:>12}  {record['text']}" if rank == 0 else " " * 14
-            lines.append(f"{head}  {item['entity']}  {item['name']}  {item['probability']:.2f}")
+            entity = "(none)" if item["entity"] is None else item["entity"]
+            lines.append(f"{head}  {entity}  {item['name']}  {item['probability']:.2f}")
     return "\n".join(lines)

@@ -28,6 +28,10 @@ def plan(
     qa: Annotated[
         Path | None, typer.Option("--qa", help="JSONL of questions with answers and rationales.")
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", help="Annotated corpus or JSONL file; repeatable."),
+    ] = None,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, ...")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -37,12 +41,14 @@ def plan(
     """
     from accord.graph.load import load_graph
     from accord.text.questions import read_questions
+    from accord.train.extraction import text_files
     from accord.train.plan import plan_run
     from accord.train.start import settings_of
 
     resolved = settings_of(recipe, model, settings or [])
     asked = list(read_questions(qa)) if qa else []
-    found = plan_run(resolved, load_graph(graph), text or [], device, out, asked)
+    files = text_files(text or [])
+    found = plan_run(resolved, load_graph(graph), files, device, out, asked, data or [])
     emit({"recipe": recipe, **found}, as_json, lambda: _text(found))
 
 

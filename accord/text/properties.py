@@ -59,10 +59,11 @@ FITS: dict[Kind, tuple[Kind, ...]] = {
 }
 """Values that a property's type takes; a date is cut to its year or month."""
 CUT = {"gYear": 4, "gYearMonth": 7}
-DIRECTLY = re.compile(
-    r"\s*,?\s*(which|who|that)?\s*(is|are|was|were|has|had)?\s*(a|an|the)?\s*", re.I
-)
+_VERB = r"(is|are|was|were|has|had)\s*"
+DIRECTLY = re.compile(rf"\s*,?\s*((which|who|that)\s+)?({_VERB})?(a|an|the)?\s*", re.I)
 """What may stand between a mention and the word for its own property."""
+ASIDE = re.compile(rf"\s*,?\s*((which|who|that)\s+{_VERB})?(a|an|the)?\s*", re.I)
+"""The same for a mention behind a preposition: a verb of its own needs its own pronoun."""
 PREPOSITION = re.compile(r"\b(in|at|of|from|near|to|by|with|on|for)\s+(the\s+)?$", re.I)
 
 
@@ -166,7 +167,8 @@ def _owner(text: str, spans: Sequence[LabelledSpan], value: Value, said: tuple[i
     for i in order:
         if re.fullmatch(r"\s+of\s+(the\s+)?", text[said[1] : max(said[1], spans[i].start)]):
             return i
-        if spans[i].end <= said[0] and DIRECTLY.fullmatch(text[spans[i].end : said[0]]):
+        between = ASIDE if PREPOSITION.search(text[: spans[i].start]) else DIRECTLY
+        if spans[i].end <= said[0] and between.fullmatch(text[spans[i].end : said[0]]):
             return i
     before = [i for i in order if spans[i].end <= value.start]
     free = [i for i in before if not PREPOSITION.search(text[: spans[i].start])]

@@ -85,6 +85,24 @@ def windows(read: SpanTokens, limit: int) -> list[tuple[slice, SpanTokens]]:
     return found
 
 
+def windows_of_text(read: SpanTokens, size: int) -> list[SpanTokens]:
+    """A text in windows that hold all its tokens once.
+
+    Args:
+        read: The text, read once.
+        size: Tokens of a window at most.
+
+    Returns:
+        The windows, each with the spans that lie in it; a span that crosses a cut is in none.
+    """
+    ids, places = read.sequence[0], read.places
+    found = []
+    for low in range(0, len(ids), size):
+        inside = (places[:, 0] >= low) & (places[:, 1] < low + size)
+        found.append(SpanTokens((ids[low : low + size],), places[inside] - low))
+    return found
+
+
 def around(read: SpanTokens, number: int, limit: int) -> SpanTokens:
     """One span with as much of the text around it as a model reads.
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from accord.errors import ConfigError, DataError
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
+from accord.model.encoder import MaskedHead
 from accord.model.knowledge_model import KnowledgeModel
 from accord.objectives.linking import NIL, Linking, LinkItem
+from accord.objectives.modelling import MaskRules, Modelling
 from accord.objectives.relations import ReadExample, Relations, RelationsConfig, Vocabulary
 from accord.objectives.spans import Spans, TaggedText, types_of
 from accord.progress import say
@@ -25,7 +28,7 @@ from accord.text.examples import LabelledSpan, MentionExample, RelationExample, 
 from accord.text.links import other_ids, with_entities
 from accord.text.mentions import MentionIndex
 from accord.text.pieces import read_pieces
-from accord.text.span_tokens import SpanTokens, around, span_tokens, windows
+from accord.text.span_tokens import SpanTokens, around, span_tokens, windows, windows_of_text
 from accord.text.tags import readable, words_of
 from accord.train.checkpoint import RunFolder
 from accord.train.recipe import Recipe
@@ -42,7 +45,7 @@ def needs_examples(recipe: Recipe) -> bool:
 
 def _needs_graph(recipe: Recipe) -> bool:
     """Whether an objective learns from texts that a graph labels."""
-    return bool(recipe.relations.weight or recipe.linking.weight)
+    return bool(recipe.relations.weight or recipe.linking.weight or recipe.modelling.weight)
 
 
 def text_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -197,6 +200,37 @@ def build_spans(
     if run is not None:
         run.write_json(TYPES, {"types": list(kinds)})
     return Spans(read, kinds, load.hidden_width(model.lm), config, recipe.seed)
+
+
+def build_modelling(
+    recipe: Recipe, model: KnowledgeModel, examples: Iterable[RelationExample]
+) -> Modelling:
+    """The modelling objective over all texts with mentions.
+
+    Args:
+        recipe: The recipe.
+        model: Its tokenizer is used, and an encoder's word embeddings for the head that it lacks.
+        examples: Train examples.
+    """
+    config, texts = recipe.modelling, list[SpanTokens]()
+    for example in _sample(list(examples), config.texts, recipe.seed):
+        text, spans = example.mentions.text, _apart(example.mentions.spans)
+        texts += windows_of_text(read_spans(model, text, spans, False), config.tokens)
+    if model.reader.causal:
+        return Modelling(texts, config, recipe.seed)
+    words = load.without_adapter(model.lm).get_input_embeddings()  # type: ignore[operator]
+    torch.manual_seed(recipe.seed)
+    rules = MaskRules(int(model.tokenizer.mask_token_id), len(model.tokenizer))
+    return Modelling(texts, config, recipe.seed, MaskedHead(words), rules)
+
+
+def _apart(spans: Iterable[LabelledSpan]) -> list[LabelledSpan]:
+    """Spans in order; of those that overlap the first one."""
+    found: list[LabelledSpan] = []
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+        if not found or span.start >= found[-1].end:
+            found.append(span)
+    return found
 
 
 def read_tagged(

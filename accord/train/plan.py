@@ -26,6 +26,7 @@ from accord.text.render import entity_text
 from accord.train.cache import plan_pieces
 from accord.train.checkpoint import KEEP
 from accord.train.environment import disk_free_bytes, memory_bytes
+from accord.train.extraction import gather_examples, needs_examples
 from accord.train.loop import peak_memory
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
@@ -85,6 +86,7 @@ def probe(
     texts: Iterable[Path] = (),
     device: str | None = None,
     questions: Sequence[Question] = (),
+    data: Iterable[str] = (),
 ) -> Probe:
     """Runs a few steps of a run and measures them; nothing is kept.
 
@@ -94,6 +96,7 @@ def probe(
         texts: Files for the language objective, as for the run.
         device: "cpu", "cuda", ...; None picks one.
         questions: Of `--qa`, for the rationale objective.
+        data: Annotated corpora or files, as for the run.
 
     Returns:
         Times and sizes of the whole run.
@@ -101,13 +104,16 @@ def probe(
     Raises:
         ConfigError: The settings do not fit the model, or the cache its cap.
     """
-    model = KnowledgeModel.create(recipe.model, recipe.text, device, recipe.seed)
     files = list(texts)
+    examples = gather_examples(recipe, graph, data, files)
+    model = KnowledgeModel.create(recipe.model, recipe.text, device, recipe.seed)
+    if model.fusion is not None:
+        model.attach(graph)
     written = 0.0 if files or not recipe.language.weight else _writing_seconds(model, recipe)
     with tempfile.TemporaryDirectory(prefix="accord-plan-") as name:
         folder = Path(name)
         given = files or [_stand_in(recipe, graph, folder)]
-        objectives = build_objectives(recipe, model, graph, given, None, questions)
+        objectives = build_objectives(recipe, model, graph, given, None, questions, examples)
         for objective, _ in objectives:
             objective.parameters.to(model.device)
         pieces = _pieces(recipe, model, graph, objectives)
@@ -116,9 +122,11 @@ def probe(
         seconds, step_tokens = _step_seconds(recipe, model, objectives)
         if recipe.rationale.weight:
             validated = _answering_seconds(recipe, model, questions)
+        elif needs_examples(recipe):
+            validated = 0.0  # there is no validation then
         else:
             validated = _validation_seconds(recipe, model, graph)
-    kept = sum(p.numel() for p in trainable(model).values()) * 4
+    kept = sum(p.numel() for p in [*trainable(model).values(), *_own(objectives)]) * 4
     size = _cache_bytes(recipe, model, tokens)
     return Probe(
         steps=recipe.loop.steps,
@@ -174,7 +182,7 @@ def _reading_seconds(model: KnowledgeModel, pieces: list[Key]) -> float:
     start = time.monotonic()
     states = model.reader.read_pieces(sample)
     spent = time.monotonic() - start
-    model.reader.store = _Repeated(states.float().cpu())
+    model.reader.store = _Repeated(states.float().cpu(), set(pieces))
     return spent * float(sizes[-1]) / sum(len(key[1]) for key in sample)
 
 
@@ -252,15 +260,19 @@ class _Repeated:
 
     Args:
         states: (n, D).
+        kept: What the run will have in its cache; all else is read anew.
     """
 
-    def __init__(self, states: torch.Tensor) -> None:
+    def __init__(self, states: torch.Tensor, kept: set[Key]) -> None:
         self.states = states
+        self.kept = kept
         self.starts: dict[Key, int] = {}
         self.rows = 0
 
     def start(self, key: Key) -> int:
-        """First row of a piece; every piece is kept."""
+        """First row of a piece, or -1."""
+        if key not in self.kept:
+            return -1
         if key not in self.starts:
             self.starts[key] = self.rows
             self.rows += len(key[1])
@@ -290,6 +302,7 @@ def plan_run(
     device: str | None = None,
     folder: Path | None = None,
     questions: Sequence[Question] = (),
+    data: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Memory, disk and time of a run, and whether they are there.
 
@@ -300,6 +313,7 @@ def plan_run(
         device: "cpu", "cuda", ...; None picks one.
         folder: Where the run will be written; None is the working folder.
         questions: Of `--qa`, for the rationale objective.
+        data: Annotated corpora or files of `--data`.
 
     Returns:
         {"seconds", "train_seconds", "cache_seconds", "text_seconds", "validation_seconds", "steps",
@@ -307,7 +321,7 @@ def plan_run(
         "memory_here_gb", "disk_here_gb", "fits", "problems"}; GB are 10^9 bytes.
     """
     say("measuring a few steps")
-    found = probe(recipe, graph, texts, device, questions)
+    found = probe(recipe, graph, texts, device, questions, data)
     disk = found.cache_bytes + found.checkpoint_bytes
     memory, free = memory_bytes(), disk_free_bytes((folder or Path.cwd()).resolve())
     result = {

@@ -11,6 +11,7 @@ from accord.objectives.completion import CompletionConfig
 from accord.objectives.contrastive import ContrastiveConfig
 from accord.objectives.language import LanguageConfig
 from accord.objectives.linking import LinkingConfig
+from accord.objectives.modelling import ModellingConfig
 from accord.objectives.rationale import RationaleConfig
 from accord.objectives.relations import RelationsConfig
 from accord.objectives.spans import SpansConfig
@@ -89,6 +90,9 @@ class Recipe:
     """Tell which relations a text states; learns from `--data`, `--text` and descriptions."""
     linking: LinkingConfig = field(default_factory=LinkingConfig)
     """Tell which entity a mention means; learns from `--data`, `--text` and descriptions."""
+    modelling: ModellingConfig = field(default_factory=ModellingConfig)
+    """Model the language of texts with mentions: masked for encoders, causal for language models;
+    learns from `--data`, `--text` and descriptions."""
     spans: SpansConfig = field(default_factory=SpansConfig)
     """Tell which words are a mention, and of which type; learns from `--data`."""
     structure: StructureConfig = field(default_factory=StructureConfig)
@@ -104,6 +108,7 @@ class Recipe:
             self.rationale,
             self.relations,
             self.linking,
+            self.modelling,
             self.spans,
             self.structure,
         )

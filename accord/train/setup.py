@@ -28,6 +28,7 @@ from accord.train.cache import RECORD, build_cache, open_cache, plan_pieces
 from accord.train.checkpoint import RunFolder
 from accord.train.extraction import (
     build_linking,
+    build_modelling,
     build_relations,
     build_spans,
     needs_examples,
@@ -75,9 +76,17 @@ def build_objectives(
     if recipe.linking.weight:
         linking = build_linking(recipe, model, graph, examples)
         found.append((linking, recipe.linking.weight))
+    if recipe.modelling.weight:
+        modelling = build_modelling(recipe, model, examples)
+        found.append((modelling, recipe.modelling.weight))
     if recipe.spans.weight:
         found.append((build_spans(recipe, model, examples, run), recipe.spans.weight))
     if recipe.language.weight:
+        if not model.reader.causal:
+            raise ConfigError(
+                "the language objective compares next tokens, which an encoder does not predict",
+                "set language.weight=0; modelling.weight trains an encoder on masked tokens",
+            )
         plain = _kept_texts(recipe, model, list(texts), run)
         found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
     if recipe.structure.weight:

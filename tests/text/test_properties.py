@@ -29,7 +29,7 @@ PROPERTIES = (
         ("on 12 March 1990", [("date", "1990-03-12", "")]),
         ("on Mar. 3rd, 2021", []),
         ("May 1999 and 2026-11-21", [("gYearMonth", "1999-05", ""), ("date", "2026-11-21", "")]),
-        ("the 31 February 1990 club", [("gYearMonth", "1990-02", "")]),
+        ("31 February 1990", [("integer", "31", ""), ("gYearMonth", "1990-02", "")]),
         ("in 1880", [("gYear", "1880", "")]),
         ("1,234,567 inhabitants", [("integer", "1234567", "people")]),
         ("1.5 million people", [("integer", "1500000", "people")]),
