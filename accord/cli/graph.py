@@ -45,8 +45,10 @@ def import_(
     query: Annotated[
         str, typer.Option(help="SPARQL endpoint: your own SELECT ?s ?p ?o or CONSTRUCT.")
     ] = "",
-    page: Annotated[int, typer.Option(help="Endpoint and Neo4j: rows at a time.")] = 10_000,
-    timeout: Annotated[float, typer.Option(help="Endpoint and Neo4j: seconds to wait.")] = 60.0,
+    page: Annotated[int, typer.Option(min=1, help="Endpoint and Neo4j: rows at a time.")] = 10_000,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Endpoint and Neo4j: seconds to wait.")
+    ] = 60.0,
     id_property: Annotated[
         str, typer.Option(help="Neo4j: property that is a node's id; default: uri, iri or id.")
     ] = "",

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from accord.errors import DataError, nearest
+from accord.errors import DataError
 from accord.graph import iris
 from accord.graph.graph import SPLITS, KnowledgeGraph
 from accord.graph.labels import DESCRIPTION, NAME, ImportOptions
@@ -57,7 +57,8 @@ def export_graph(graph: KnowledgeGraph, path: str | Path) -> Path:
 
     if suffix not in FORMATS:
         known = [*FORMATS, *TABLES]
-        raise DataError(f"no format has the suffix {suffix!r}", target, hint=nearest(suffix, known))
+        hint = "known: " + " ".join(known)
+        raise DataError(f"no format has the suffix {suffix!r}", target, hint=hint)
     if not FORMATS[suffix].supports_datasets:
         _warn_splits(graph, target)
     write_quads(graph_quads(graph), target)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accord.errors import DataError, nearest
+from accord.errors import DataError
 from accord.graph.builder import GraphBuilder
 from accord.graph.export import TABLES, export_graph, graph_quads
 from accord.graph.formats_table import read_folder, read_triples
@@ -54,7 +54,7 @@ def import_graph(
     options = options or ImportOptions()
     if out is None:
         return _read(source, None, options)
-    _refuse_foreign(out)
+    refuse_foreign(out)
     with new_folder(out) as folder:
         graph = _read(source, folder / STORE, options)
         graph.save(folder / SNAPSHOT)
@@ -74,14 +74,19 @@ def write_graph(graph: KnowledgeGraph, out: Path) -> KnowledgeGraph:
     Raises:
         DataError: The folder holds something else, or no space is left.
     """
-    _refuse_foreign(out)
+    refuse_foreign(out)
     with new_folder(out) as folder:
         _store(graph_quads(graph), folder / STORE)
         graph.save(folder / SNAPSHOT)
     return KnowledgeGraph.load(out)
 
 
-def _refuse_foreign(out: Path) -> None:
+def refuse_foreign(out: Path) -> None:
+    """Makes sure, before anything is read, that a graph may be written to a folder.
+
+    Raises:
+        DataError: Something that is not a graph is there.
+    """
     if not out.exists() or (out / SNAPSHOT / "graph.json").is_file():
         return
     if not out.is_dir() or any(out.iterdir()):
@@ -130,7 +135,7 @@ def _read_tables(path: Path, options: ImportOptions) -> KnowledgeGraph:
             raise DataError(
                 f"no format has the suffix {suffix_of(path)!r}",
                 path,
-                hint=nearest(suffix_of(path), known),
+                hint="known: " + " ".join(known),
             )
     return _finished(builder, {"source": path.name, **header.get("meta", {})})
 
@@ -140,7 +145,7 @@ def _finished(builder: GraphBuilder, meta: dict[str, object]) -> KnowledgeGraph:
     unseen = unseen_triples(graph)
     for split, count in unseen.items():
         say(
-            f"{graph.name}: {count:,} {split} triples have an entity that no train triple has; "
+            f"{graph.name}: {split} triples with an entity that no train triple has: {count:,}; "
             "kept, but a model can know it only by its text"
         )
     left_out: dict[str, int] = builder.meta.get("left_out", {})

@@ -193,16 +193,18 @@ def _warnings(info: dict[str, Any]) -> list[str]:
             "on them is easier than it looks"
         )
     for split, count in info["unseen"].items():
-        texts.append(f"{count:,} {split} triples have an entity that no train triple has")
+        texts.append(f"{split} triples with an entity that no train triple has: {count:,}")
     if info["duplicates"]["in_two_splits"]:
-        texts.append(f"{info['duplicates']['in_two_splits']:,} triples are in two splits")
+        texts.append(f"triples that are in two splits: {info['duplicates']['in_two_splits']:,}")
     without = info["entities"] - info["with_text"]
     if without:
-        texts.append(f"{without:,} entities have no name or description: they are read by their id")
+        texts.append(
+            f"entities without name or description: {without:,}; they are read by their id"
+        )
     if info["relations_without_phrase"]:
         texts.append(
-            f"{info['relations_without_phrase']:,} relations have no phrase: they are read by "
-            "their id; a relations.tsv (id, phrase, inverse phrase) gives them one"
+            f"relations without a phrase: {info['relations_without_phrase']:,}; they are read by "
+            "their id, unless a relations.tsv (id, phrase, inverse phrase) gives them one"
         )
     return texts
 

@@ -38,9 +38,12 @@ def _dataset(name: str) -> KnowledgeGraph:
     from accord.graph.datasets import DATASETS, load_dataset
 
     if name not in DATASETS:
+        path = Path(name)
+        hint = "check the path" if path.suffix or len(path.parts) > 1 else nearest(name, DATASETS)
+        if "://" in name:
+            hint = f"import it first: accord graph import {name} --out GRAPH"
         raise DataError(
-            f"{name!r} is neither a graph folder, nor a file, nor a data set",
-            hint=nearest(name, DATASETS),
+            f"{name!r} is neither a graph folder, nor a file, nor a data set", hint=hint
         )
     folder = cache_folder() / "graphs" / f"{name}-{SNAPSHOT_FORMAT}-{_loaders()}"
     if (folder / "graph.json").is_file():

@@ -167,7 +167,7 @@ def test_entities_without_text_and_relations_without_phrase_are_counted(place: P
     (place / "relations.tsv").write_bytes(b"r\tis\n")
     info = describe(import_graph(place))
     assert (info["with_text"], info["relations_without_phrase"]) == (1, 1)
-    assert any("no name or description" in text for text in info["warnings"])
+    assert any("without name or description" in text for text in info["warnings"])
 
 
 def test_no_space_keeps_the_old_graph_and_removes_the_new(

@@ -174,7 +174,7 @@ def test_unseen_entities_in_test_are_kept_and_counted(
     graph = import_graph(tmp_path)
     assert graph.entity("c") == 2
     assert len(graph.triples_of("test")) == 2
-    assert "1 test triples have an entity that no train triple has" in capsys.readouterr().err
+    assert "test triples with an entity that no train triple has: 1" in capsys.readouterr().err
 
 
 def test_one_entity_makes_a_graph(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ def test_a_name_that_is_nothing_suggests(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="neither") as caught:
         load_graph("ulms")
     assert "'umls'" in caught.value.hint
+    for path in ("graphs/mine", "mine.ttl"):
+        with pytest.raises(DataError, match="neither") as caught:
+            load_graph(path)
+        assert caught.value.hint == "check the path"
 
 
 def test_half_written_graph(tiny_graph: KnowledgeGraph, tmp_path: Path) -> None:
