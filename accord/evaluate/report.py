@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from accord.evaluate.files import write_lines
 from accord.evaluate.report_kale import kale
 from accord.evaluate.report_page import (
     details,
@@ -60,13 +60,8 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> dict[str, An
     """
     runs = [read_run(folder) for folder in folders]
     groups = group_runs(runs)
-    target = Path(out)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = target.with_name(f".{target.name}.{os.getpid()}")
-    text = render(groups)
-    work.write_text(text, encoding="utf-8")
-    work.replace(target)
-    size = len(text.encode("utf-8"))
+    target = write_lines(out, [render(groups)])
+    size = target.stat().st_size
     return {"report": str(target), "runs": len(runs), "groups": len(groups), "bytes": size}
 
 
@@ -202,7 +197,9 @@ def _making(groups: list[Group]) -> str:
         "Packages": ", ".join(f"{name} {version}" for name, version in packages.items() if version),
     }
     meta = run.graph.get("meta") or {}
-    data = {key: value for key, value in run.graph.items() if key != "meta"} | dict(meta)
+    # Where the graph lay on the machine is nobody else's business.
+    graph = {key: value for key, value in run.graph.items() if key not in ("meta", "path")}
+    data = graph | dict(meta)
     seeds = ", ".join(str(one.seed) for group in groups for one in group.runs)
     commands = dict.fromkeys(
         e.command for g in groups for one in g.runs for e in one.evaluations if e.command

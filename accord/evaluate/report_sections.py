@@ -91,6 +91,7 @@ def link_prediction(groups: list[Group]) -> str:
         parts.append(details("Ties counted for and against the model", _ties(models)))
         reranked = _rank_metrics(("structure", "both", "realistic"))
         parts.append(details("With structure re-rank, both directions", compare(reranked, models)))
+        parts.append(details("With structure embeddings, both directions", _fused(models)))
     text = (
         "For each triple the model is asked for its tail and for its head, and ranks all entities. "
         "Other known answers do not compete. MRR is the mean of 1/rank."
@@ -103,6 +104,13 @@ def link_prediction(groups: list[Group]) -> str:
 def _rank_metrics(path: tuple[str, ...]) -> list[Metric | str]:
     found: list[Metric | str] = [Metric(name, (*path, key)) for key, name in HIGHER.items()]
     return [*found, Metric("Mean rank", (*path, "mr"), 1, -1)]
+
+
+def _fused(models: list[Column]) -> str:
+    metrics: list[Metric | str] = []
+    for key, title in (("structure", "Structure alone"), ("fused", "Text and structure")):
+        metrics += [title, *_rank_metrics(("fusion", key, "both", "realistic"))]
+    return compare(metrics, models)
 
 
 def _ties(models: list[Column]) -> str:

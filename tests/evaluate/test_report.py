@@ -64,6 +64,21 @@ def test_one_run_shows_before_and_after(tmp_path: Path) -> None:
         assert title in text
 
 
+def test_structure_embeddings_stand_beside_and_the_machine_s_folders_do_not(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "r")
+    found = json.loads((run / "eval" / "4.json").read_text())
+    rows = {"both": {"realistic": {"mrr": 0.4321}}}
+    found["result"]["fusion"] = {"structure": rows, "fused": {"both": {"realistic": {"mrr": 0.6}}}}
+    (run / "eval" / "4.json").write_text(json.dumps(found))
+    graph = json.loads((run / "graph.json").read_text())
+    (run / "graph.json").write_text(json.dumps({**graph, "path": "/home/somebody/umls"}))
+    text = page_of([run], tmp_path / "report.html")
+    assert "Structure alone" in text and "0.432" in text and "Text and structure" in text
+    assert "somebody" not in text
+
+
 def test_seeds_become_mean_and_deviation(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / f"umls-{seed}", seed) for seed in (1, 2, 3)]
     groups = group_runs([read_run(run) for run in runs])
