@@ -39,11 +39,11 @@ class KaleConfig:
     """The recipe."""
     overrides: tuple[str, ...] = ()
     """`key=value` over the recipe, for every run of the act."""
-    facts: tuple[str, ...] = ("loop.steps=120", "rationale.rows=32")
+    facts: tuple[str, ...] = ("loop.steps=100", "rationale.rows=32")
     """`key=value` over these, for the run that learns the facts."""
     asked: AskedConfig = field(default_factory=AskedConfig)
     """The questions."""
-    test: int | None = 150
+    test: int | None = 120
     """Held-out questions that are asked at most; None for all."""
 
 

@@ -28,7 +28,7 @@ GEOGRAPHY = (
 class AskedConfig:
     """Which questions are made."""
 
-    count: int = 600
+    count: int = 400
     """How many; fewer where the graph has no more."""
     paths: tuple[str, ...] = GEOGRAPHY
     """Relation paths asked about, as `pattern` writes them; empty for all."""

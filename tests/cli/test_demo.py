@@ -20,6 +20,7 @@ from accord.demo import AlignConfig, AskedConfig, DemoConfig, DemoResult, KaleCo
 from accord.demo.act_align import QUESTIONS
 from accord.demo.act_kale import ANSWERS_ALONE
 from accord.errors import ConfigError
+from accord.evaluate.graph_qa import evaluate_graph_qa
 from accord.evaluate.report_kale import path_line
 from accord.evaluate.report_runs import flat
 from accord.model.saving import load_model
@@ -255,18 +256,16 @@ def test_the_report_shows_both_acts_and_three_examples(told: DemoResult) -> None
 def test_the_second_act_goes_on_where_it_was_stopped(
     small: DemoConfig, told: DemoResult, first_done: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import accord.evaluate.arms as measured
-
-    whole, asked = measured.evaluate_graph_qa, {"n": 0}
+    asked = {"n": 0}
 
     def interrupted(*given: Any) -> Any:
         asked["n"] += 1
         if asked["n"] == 2:
             raise KeyboardInterrupt
-        return whole(*given)
+        return evaluate_graph_qa(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(measured, "evaluate_graph_qa", interrupted)
+        patch.setattr("accord.evaluate.arms.evaluate_graph_qa", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run_demo(first_done, config=small)
     runs = {name: first_done / "kale" / name for name in ("facts", "sft", "kale")}
