@@ -182,7 +182,7 @@ def test_a_finished_demo_trains_and_measures_nothing_again(
     first = told
     monkeypatch.setattr("accord.api.train_run", lambda *_, **__: pytest.fail("trained again"))
     monkeypatch.setattr(
-        "accord.evaluate.compare.load_model", lambda *_: pytest.fail("measured again")
+        "accord.evaluate.compare.load_with_cache", lambda *_: pytest.fail("measured again")
     )
     monkeypatch.setattr("accord.evaluate.arms.load_model", lambda *_: pytest.fail("asked again"))
     again = run_demo(told.out, config=small)
