@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from accord.demo import run_demo as run_demo
     from accord.errors import AccordError as AccordError
     from accord.evaluate.compare import compare as compare
+    from accord.evaluate.graph_building import build_graph as build_graph
     from accord.graph.builder import GraphBuilder as GraphBuilder
     from accord.graph.graph import KnowledgeGraph as KnowledgeGraph
     from accord.model.knowledge_model import KnowledgeModel as KnowledgeModel
@@ -35,6 +36,7 @@ PUBLIC = {
     "KnowledgeGraph": "accord.graph.graph",
     "KnowledgeModel": "accord.model.knowledge_model",
     "ask": "accord.applications",
+    "build_graph": "accord.evaluate.graph_building",
     "chat": "accord.applications",
     "compare": "accord.evaluate.compare",
     "decide": "accord.applications",

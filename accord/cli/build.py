@@ -22,22 +22,10 @@ def build(
     as_json: JsonFlag = False,
 ) -> None:
     """Makes a graph of texts: entities, relations, attributes, each with its evidence."""
-    from accord.errors import DataError
-    from accord.evaluate.extractor import Extractor
     from accord.evaluate.graph_building import build_graph
     from accord.graph.info import describe, summary
-    from accord.graph.load import load_graph
-    from accord.progress import track
-    from accord.train.extraction import text_files
 
-    files = text_files(text)
-    for path in files:
-        if not path.is_file():
-            raise DataError("no such file", path, hint="give text files or folders of them")
-    known = load_graph(schema) if schema is not None else None
-    size = sum(path.stat().st_size for path in files)
-    with track("reading texts", size, "bytes") as advance:
-        made = build_graph(Extractor.open(run), files, out, known, threshold, advance)
+    made = build_graph(text, out, run, schema, threshold)
     info = describe(made.graph)
     result = {
         "graph": str(out),

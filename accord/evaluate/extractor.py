@@ -127,7 +127,7 @@ class Extractor:
         """Recognises the mentions of texts.
 
         Args:
-            texts: Texts; mentions of the types that a text names are looked for, of all else.
+            texts: Texts; where one names types only these are looked for.
 
         Returns:
             For each text its mentions in order.

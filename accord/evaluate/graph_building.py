@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +11,13 @@ from accord.evaluate.extraction import Extracted, TextReader, merge
 from accord.evaluate.extraction_files import write_triples
 from accord.evaluate.extractor import Extractor
 from accord.graph.builder import GraphBuilder
-from accord.graph.formats import write_graph
+from accord.graph.formats import refuse_foreign, write_graph
 from accord.graph.graph import KnowledgeGraph
+from accord.graph.load import load_graph
+from accord.progress import track
 from accord.text.new_entities import NewEntities
 from accord.text.pieces import read_pieces
+from accord.train.extraction import text_files
 
 EVIDENCE = ("evidence.jsonl", "evidence.nq")
 """Files in the graph's folder: sentence and offsets of all that it holds, for people and as RDF."""
@@ -31,24 +34,23 @@ class BuiltGraph:
 
 
 def build_graph(
-    extractor: Extractor,
-    texts: Sequence[Path],
-    out: Path,
-    schema: KnowledgeGraph | None = None,
+    text: Iterable[str | Path],
+    out: str | Path,
+    run: str | Path,
+    schema: str | Path | None = None,
     threshold: float = 0.5,
-    advance: Callable[[int], None] | None = None,
 ) -> BuiltGraph:
     """Makes a graph of texts.
 
     Args:
-        extractor: A run that has learnt relations, and to recognise mentions where entities are to
-            come out that the schema graph lacks.
-        texts: UTF-8 files; each is read piece by piece.
+        text: UTF-8 files (.gz too) or folders of them; each file is read piece by piece.
         out: The graph folder to make.
-        schema: Its relations and properties are looked for and its entities linked; None takes all
-            relations that the run has learnt, and no attributes but types.
+        run: A run that has learnt relations, and to recognise mentions where entities are to come
+            out that the schema graph lacks.
+        schema: Graph folder, file or data set's name. Its relations and properties are looked for
+            and its entities linked; None takes all relations that the run has learnt, and no
+            attributes but types.
         threshold: Least probability of a triple.
-        advance: Is told the bytes just read.
 
     Returns:
         The graph, with what the texts state and nothing else of the schema.
@@ -57,30 +59,37 @@ def build_graph(
         ConfigError: The run has not learnt what is needed, or nothing of the schema.
         DataError: A text cannot be read, something else lies at `out`, or nothing was found.
     """
-    if schema is None:
+    files, folder = text_files(text), Path(out)
+    refuse_foreign(folder)
+    for path in files:
+        if not path.is_file():
+            raise DataError("no such file", path, hint="give text files or folders of them")
+    known = None if schema is None else load_graph(str(schema))
+    extractor = Extractor.open(run)
+    if known is None:
         extractor.needs("spans")
-    reader = TextReader(extractor, schema, threshold)
-    found = merge(_read(reader, texts, advance))
+    reader = TextReader(extractor, known, threshold)
+    found = merge(_read(reader, files))
     if not found:
         raise DataError(
             "the texts name nothing that the run recognises",
-            ", ".join(map(str, texts)),
+            ", ".join(map(str, files)),
             hint="lower --threshold, or train the run on texts like these",
         )
-    builder = _builder(out.name, found, schema, reader.names.new)
-    sources = {"texts": [path.name for path in texts], "threshold": threshold}
-    graph = write_graph(builder.build(meta={"source": "text", **sources}), out)
+    builder = _builder(folder.name, found, known, reader.names.new)
+    sources = {"texts": [path.name for path in files], "threshold": threshold}
+    graph = write_graph(builder.build(meta={"source": "text", **sources}), folder)
     for name in EVIDENCE:
-        write_triples(out / name, found)
-    return BuiltGraph(graph, len(reader.names.new.found), out / EVIDENCE[0])
+        write_triples(folder / name, found)
+    return BuiltGraph(graph, len(reader.names.new.found), folder / EVIDENCE[0])
 
 
-def _read(
-    reader: TextReader, texts: Iterable[Path], advance: Callable[[int], None] | None
-) -> Iterator[Extracted]:
-    for path in texts:
-        for item in reader.read(read_pieces(path, advance)):
-            yield replace(item, source=path.name)
+def _read(reader: TextReader, files: Sequence[Path]) -> Iterator[Extracted]:
+    size = sum(path.stat().st_size for path in files)
+    with track("reading texts", size, "bytes") as advance:
+        for path in files:
+            for item in reader.read(read_pieces(path, advance)):
+                yield replace(item, source=path.name)
 
 
 def _builder(

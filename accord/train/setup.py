@@ -64,6 +64,8 @@ def build_objectives(
     Returns:
         Objectives with their weights.
     """
+    if not model.reader.causal:
+        _check_encoder(recipe)
     found = Weighted()
     if recipe.contrastive.weight or recipe.completion.weight:
         found += _triple_objectives(recipe, model, graph)
@@ -82,17 +84,22 @@ def build_objectives(
     if recipe.spans.weight:
         found.append((build_spans(recipe, model, examples, run), recipe.spans.weight))
     if recipe.language.weight:
-        if not model.reader.causal:
-            raise ConfigError(
-                "the language objective compares next tokens, which an encoder does not predict",
-                "set language.weight=0; modelling.weight trains an encoder on masked tokens",
-            )
         plain = _kept_texts(recipe, model, list(texts), run)
         found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
     if recipe.structure.weight:
         structure = Structure(TripleSource(graph, recipe.seed), recipe.structure)
         found.append((structure, recipe.structure.weight))
     return found
+
+
+def _check_encoder(recipe: Recipe) -> None:
+    """Refuses objectives that predict next tokens for a model that does not."""
+    for part in ("completion", "rationale", "language"):
+        if getattr(recipe, part).weight:
+            raise ConfigError(
+                f"the {part} objective predicts next tokens, which an encoder does not",
+                f"set {part}.weight=0; modelling.weight trains an encoder on masked tokens",
+            )
 
 
 def _triple_objectives(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph) -> Weighted:

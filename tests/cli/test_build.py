@@ -14,7 +14,7 @@ from torch.nn import ParameterDict
 
 from accord.api import train_run
 from accord.cli.main import main
-from accord.errors import ConfigError
+from accord.errors import ConfigError, DataError
 from accord.evaluate.extraction import TextReader
 from accord.evaluate.extraction_names import NameReader
 from accord.evaluate.extractor import Extractor
@@ -229,6 +229,7 @@ def test_bad_schemas_and_texts_are_said(
     for args, message in (
         ((*build, strange), "nothing that the run recognises"),
         ((*build, latin), "not UTF-8"),
+        ((*build[:-1], tmp_path, strange), "something that is not a graph is there"),
         ((*build, tmp_path / "gone.txt"), "no such file"),
         ((*build, tmp_path / "strange.txt", "--threshold", "-1"), "threshold is -1"),
         (("graph", "build", "--run", run.parent / "base", "--out", out, strange), "base model"),
@@ -238,6 +239,15 @@ def test_bad_schemas_and_texts_are_said(
     assert not out.exists()
     code, found = call(capsys, "extract", run, strange, "--out", tmp_path / "none.jsonl")
     assert code == 0 and found["triples"] == found["attributes"] == 0
+
+
+def test_a_wrong_line_of_a_labelled_file_is_named_and_nothing_written(tmp_path: Path) -> None:
+    line = dict(LINES[0], spans=[{"start": 3, "end": 2000}])
+    (tmp_path / "own.jsonl").write_text(f"{json.dumps(LINES[1])}\n{json.dumps(line)}")
+    project = tiny_project(tmp_path, kelm_recipe())
+    with pytest.raises(DataError, match=r"own\.jsonl:2: span 3\.\.2000 is not within"):
+        train_run(**project, out=tmp_path / "run", data=[tmp_path / "own.jsonl"])
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_megabyte_without_a_line_end_is_read_whole() -> None:

@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_said(bert: Path) -> None:
     recipe = encoder_recipe(bert)
     model = KnowledgeModel.create(recipe.model, recipe.text, "cpu")
     spoken = replace(recipe, language=LanguageConfig(weight=1.0))
-    with pytest.raises(ConfigError, match="which an encoder does not predict"):
+    with pytest.raises(ConfigError, match="the language objective predicts next tokens"):
         build_objectives(spoken, model, build_tiny_graph(), examples=examples())
     alone = replace(recipe, relations=replace(recipe.relations, weight=0.0),
                     linking=replace(recipe.linking, weight=0.0))  # fmt: skip
