@@ -9,6 +9,7 @@ from accord.errors import ConfigError
 from accord.model.config import ModelConfig
 from accord.objectives.completion import CompletionConfig
 from accord.objectives.contrastive import ContrastiveConfig
+from accord.objectives.knowledge import KnowledgeConfig
 from accord.objectives.language import LanguageConfig
 from accord.objectives.linking import LinkingConfig
 from accord.objectives.modelling import ModellingConfig
@@ -84,6 +85,8 @@ class Recipe:
     """Implicit alignment."""
     language: LanguageConfig = field(default_factory=LanguageConfig)
     """Stay near the model that the run starts from."""
+    knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
+    """Tell what the graph states about an entity, and no other names and numbers."""
     rationale: RationaleConfig = field(default_factory=RationaleConfig)
     """Answer questions as one would with their rationale; needs `--qa`."""
     relations: RelationsConfig = field(default_factory=RelationsConfig)
@@ -105,6 +108,7 @@ class Recipe:
             self.contrastive,
             self.completion,
             self.language,
+            self.knowledge,
             self.rationale,
             self.relations,
             self.linking,

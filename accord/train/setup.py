@@ -33,6 +33,7 @@ from accord.train.extraction import (
     build_spans,
     needs_examples,
 )
+from accord.train.knowledge import build_knowledge
 from accord.train.questions import build_rationale
 from accord.train.recipe import Recipe
 
@@ -86,6 +87,9 @@ def build_objectives(
     if recipe.language.weight:
         plain = _kept_texts(recipe, model, list(texts), run)
         found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
+    if recipe.knowledge.weight:
+        known = build_knowledge(recipe, model, graph)
+        found.append((known, recipe.knowledge.weight))
     if recipe.structure.weight:
         structure = Structure(TripleSource(graph, recipe.seed), recipe.structure)
         found.append((structure, recipe.structure.weight))
