@@ -304,7 +304,7 @@ def test_a_graph_without_such_questions_is_named(small: DemoConfig, first_done: 
 
 def test_the_demo_recipe_is_kalm_but_for_its_size() -> None:
     sizes = {"steps", "batch_size", "rows", "extra_negatives", "texts", "tokens",
-             "validate_every", "validate_queries", "describe", "share"}  # fmt: skip
+             "validate_every", "validate_queries", "describe", "share", "points"}  # fmt: skip
     kalm, demo = (flat(vars_of(load_config(Recipe, name))) for name in ("kalm", "demo"))
     differing = {key for key in kalm if kalm[key] != demo[key]}
     assert {key.split(".")[-1] for key in differing} <= sizes
