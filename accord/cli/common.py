@@ -19,7 +19,11 @@ GraphOption = Annotated[
     str | None,
     typer.Option("--graph", help="Graph folder, file or data set name; default: the run's own."),
 ]
-MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+MENDABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+}
+"""What a path or a disk can be at fault for."""
 
 
 def emit(result: Mapping[str, Any], as_json: bool, text: Callable[[], str]) -> None:
@@ -106,7 +110,7 @@ def _disk_error(error: OSError) -> AccordError:
     hint = {
         errno.ENOSPC: "free some disk space or choose another folder; nothing was overwritten",
         errno.EDQUOT: "free some of your quota or choose another folder; nothing was overwritten",
-    }.get(error.errno or 0, "check the permissions or choose another folder")
+    }.get(error.errno or 0, "check the path and its permissions, or choose another")
     return AccordError(f"{where}{error.strerror}", hint)
 
 

@@ -219,7 +219,10 @@ def corrupted(
     false_tails = corrupt_tails(graph, triples, np.random.default_rng([seed, SPLITS.index(split)]))
     triples, false_tails = triples[false_tails >= 0], false_tails[false_tails >= 0]
     if not len(triples):
-        raise GraphError(f"graph {graph.name!r} has no {split} triples to judge")
+        raise GraphError(
+            f"graph {graph.name!r} has no {split} triples to judge",
+            "thresholds are chosen on valid: import the graph with valid and test splits",
+        )
     both = np.repeat(triples, 2, axis=0)
     both[1::2, 2] = false_tails
     source = "tails drawn from the relation's range, in no split"

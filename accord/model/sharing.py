@@ -11,7 +11,7 @@ from typing import Any
 from accord.errors import ModelError
 from accord.model import embedded
 from accord.model.hub import check_available, first_line
-from accord.model.saving import load_model, model_folder, read_header
+from accord.model.saving import load_model, model_folder, read_header, unfinished
 
 FETCHED = ("*.safetensors", "*.json", "tokenizer*", "*.txt", "*.model")
 """What is taken from a Hub repository: weights, configuration, tokenizer; never code or pickles."""
@@ -55,8 +55,13 @@ def info(name: str | Path) -> dict[str, Any]:
         For a run {"model", "base", "adapter", "freeze_layers", "trained_parameters", "bytes",
         "graph", "facts"}; for a base model {"model", "type", "layers", "hidden", "vocabulary",
         "context", "bytes"}.
+
+    Raises:
+        ModelError: There is no such model, or the run is not finished.
     """
     folder = model_folder(name)
+    if folder is None and (Path(name) / "config.toml").is_file():
+        raise unfinished(name)
     return _base_info(str(name)) if folder is None else _run_info(str(name), folder)
 
 

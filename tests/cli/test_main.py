@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -95,10 +96,22 @@ def test_data_errors_name_the_place(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_full_disk_is_mendable(capsys: pytest.CaptureFixture[str]) -> None:
-    app = raising(OSError(28, "No space left on device", "out/x"))
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.ENOSPC, "No space left on device"),
+        (errno.EEXIST, "File exists"),
+        (errno.ENOENT, "No such file or directory"),
+    ],
+)
+def test_what_a_path_or_a_disk_is_at_fault_for_is_mendable(
+    code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = raising(OSError(code, message, "out/x"))
     assert run(app, ["--json"]) == 2
-    assert json.loads(capsys.readouterr().out)["error"] == "out/x: No space left on device"
+    found = json.loads(capsys.readouterr().out)
+    assert found["error"] == f"out/x: {message}" and found["hint"]
+    assert run(raising(OSError(errno.EIO, "Input/output error", "out/x")), []) == 1
 
 
 def test_defects_exit_1_with_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
