@@ -25,7 +25,7 @@ from accord.model.embedded import file_sha256
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.memory import EntityMemory
 from accord.progress import say
-from accord.text.render import TextConfig
+from accord.text.render import TextConfig, templates
 
 FORMAT = 1
 HEADER, WEIGHTS = "accord.json", "trained.safetensors"
@@ -134,6 +134,7 @@ def _write_files(
         "format": FORMAT,
         "model": dataclasses.asdict(model.config),
         "text": dataclasses.asdict(model.text),
+        "templates": templates(),
         "pooling": "last" if model.reader.causal else "mean",
         "base_sha256": base_sha256(model.config.name),
         "graph": dict(graph),
@@ -204,10 +205,19 @@ def load_model(name: str | Path, device: str | None = None) -> KnowledgeModel:
 def _attach_own_graph(model: KnowledgeModel, record: Path) -> None:
     """Binds the graph that a run was trained on, where it is at hand."""
     try:
-        spec = str(json.loads(record.read_text("utf-8"))["spec"])
-        model.attach(load_graph(spec))
+        model.attach(load_graph(recorded_graph(json.loads(record.read_text("utf-8")))))
     except (OSError, ValueError, KeyError, AccordError) as error:
         say(f"the model's graph is not at hand, so it reads as its base until one is ({error})")
+
+
+def recorded_graph(record: Mapping[str, Any]) -> str:
+    """The GRAPH that a run's `graph.json` names, wherever the command is called from.
+
+    Args:
+        record: With "spec", the graph as it was given, and "path", where that lay.
+    """
+    path = record.get("path")
+    return str(path if path and Path(path).exists() else record["spec"])
 
 
 def check_base(header: Mapping[str, Any], folder: Path) -> None:
@@ -261,6 +271,12 @@ def read_header(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{folder}: format {header.get('format')!r}, this version reads {FORMAT}",
             "open it with the version that wrote it",
+        )
+    if header.get("templates", templates()) != templates():
+        raise ModelError(
+            f"{folder}: trained on texts like {header['templates']['query']!r}, this version "
+            f"writes {templates()['query']!r}",
+            "open it with the version that wrote it, or train anew",
         )
     return header
 

@@ -128,3 +128,17 @@ def tail_parts(tail: str) -> tuple[str, ...]:
 def completion_part(tail_name: str) -> str:
     """What follows view 1 when the model writes the tail."""
     return f" {tail_name}"
+
+
+def templates() -> dict[str, str]:
+    """How texts are put together, kept with a model: another form would be another language to it.
+
+    Example:
+        >>> templates()["query"]
+        '[ HEAD; NEIGHBOUR, RELATION ]'
+    """
+    return {
+        "query": "".join(query_parts("HEAD", "RELATION", ["NEIGHBOUR"])),
+        "tail": "".join(tail_parts("TAIL")),
+        "completion": completion_part("TAIL"),
+    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from accord.errors import ConfigError, DataError
+from accord.errors import AccordError, ConfigError, DataError
 from accord.graph.graph import KnowledgeGraph
-from accord.model.saving import disk_errors
+from accord.model.saving import disk_errors, recorded_graph
 from accord.progress import say
 
 KEEP = 2
@@ -42,7 +43,7 @@ class RunFolder:
         if (self.path / "config.toml").exists():
             raise ConfigError(
                 f"{self.path} already holds a run",
-                "go on with --resume, or choose another --out",
+                "go on with --resume, choose another --out, or delete it",
             )
 
     def start(self, config: str, environment: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
@@ -54,19 +55,40 @@ class RunFolder:
         self.check_free()
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_json("env.json", environment)
-        self.write_json("graph.json", graph)
+        place = Path(str(graph.get("spec", "")))  # a run's own note, in no saved model
+        path = str(place.resolve()) if place.name and place.exists() else None
+        self.write_json("graph.json", {**graph, "path": path})
         self.write("config.toml", config)  # last: where it lies, the folder is a whole run
+
+    @contextmanager
+    def withdrawn_on_failure(self) -> Iterator[None]:
+        """Takes back what is written within if an error that the user can mend ends it.
+
+        Settings can turn out not to fit the model or the graph only once these are open; the
+        mended command must not then find a run in its place. What was here before stays.
+        """
+        before = set(self.path.iterdir()) if self.path.is_dir() else None
+        try:
+            yield
+        except AccordError:
+            for path in sorted(set(self.path.glob("*")) - (before or set())):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if before is None and self.path.is_dir():
+                self.path.rmdir()
+            raise
 
     def write(self, name: str, text: str) -> None:
         """Writes one text file atomically."""
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with disk_errors(target):
-            with tempfile.NamedTemporaryFile(
-                "w", dir=target.parent, prefix=f".{target.name}.", delete=False, encoding="utf-8"
-            ) as file:
-                file.write(text)
-            Path(file.name).replace(target)
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            try:
+                with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
+                    file.write(text)
+                Path(name).replace(target)
+            finally:
+                Path(name).unlink(missing_ok=True)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Writes one JSON file atomically."""
@@ -176,11 +198,11 @@ def graph_record(graph: KnowledgeGraph, spec: str) -> dict[str, Any]:
 
 
 def run_graph(run: str | Path) -> str:
-    """The GRAPH that a run was trained on, as it was given.
+    """The GRAPH that a run was trained on.
 
     Raises:
         ConfigError: Not a run folder.
     """
     if not (Path(run) / "graph.json").is_file():
         raise ConfigError(f"{str(run)!r} names no graph of its own", "say which with --graph")
-    return str(RunFolder(run).read_json("graph.json")["spec"])
+    return recorded_graph(RunFolder(run).read_json("graph.json"))

@@ -18,6 +18,7 @@ from accord.model import saving
 from accord.model.config import ModelConfig
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import load_model, save_pretrained, trainable
+from accord.model.sharing import info
 from accord.text.render import TextConfig
 from tests.conftest import build_tiny_llama
 
@@ -104,6 +105,11 @@ def test_another_format_and_missing_weights(saved: tuple[Path, KnowledgeModel]) 
     (saved[0] / "accord.json").write_text(json.dumps({**header, "format": 99}))
     with pytest.raises(ModelError, match="format 99"):
         load_model(saved[0], "cpu")
+    other = {**header["templates"], "query": "HEAD RELATION"}
+    (saved[0] / "accord.json").write_text(json.dumps({**header, "templates": other}))
+    with pytest.raises(ModelError, match="trained on texts like 'HEAD RELATION'"):
+        load_model(saved[0], "cpu")
+    del header["templates"]  # a model of before they were kept
     del header["base_sha256"]
     (saved[0] / "accord.json").write_text(json.dumps(header))
     with pytest.raises(ModelError, match="base_sha256"):
@@ -131,6 +137,8 @@ def test_an_unfinished_run_says_how_to_finish(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no finished model") as raised:
         load_model(tmp_path)
     assert f"--out {tmp_path} --resume" in raised.value.hint
+    with pytest.raises(ModelError, match="no finished model"):
+        info(tmp_path)
 
 
 def test_unknown_models_are_named(tmp_path: Path) -> None:
