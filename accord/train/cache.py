@@ -52,11 +52,17 @@ def plan_pieces(reader: Reader, sequences: Iterable[Sequence]) -> list[Key]:
 
 
 def build_cache(
-    reader: Reader, pieces: list[Key], folder: Path, cache_gb: float, identity: str
+    reader: Reader,
+    pieces: list[Key],
+    folder: Path,
+    cache_gb: float,
+    identity: str,
+    others: Iterable[Path] = (),
 ) -> HiddenCache:
     """Reads all pieces through the frozen layers, or opens what an earlier run kept.
 
-    The order and grouping depend on the pieces alone, so a rebuilt cache is bit-identical.
+    The order and grouping depend on the pieces alone, so a rebuilt cache is bit-identical, unless
+    other runs' states served: those were read in other groups and may differ in the last bit.
 
     Args:
         reader: Reads pieces.
@@ -64,6 +70,7 @@ def build_cache(
         folder: Where the cache lies.
         cache_gb: Hard cap on its size, in 10^9 bytes.
         identity: Says which model and layers the states are of.
+        others: Folders of other caches; what fits is copied from them.
 
     Returns:
         The cache; float32 where that fits the cap, else float16.
@@ -80,7 +87,8 @@ def build_cache(
     if _read_record(record).get("mark") != mark:
         folder.mkdir(parents=True, exist_ok=True)
         record.unlink(missing_ok=True)
-        _fill(reader, pieces, lengths, path, (int(lengths.sum()), width), dtype)
+        kept = [cache for other in others if (cache := open_cache(other, identity))]
+        _fill(reader, pieces, lengths, path, (int(lengths.sum()), width), dtype, kept)
         _write_pieces(folder / PIECES, pieces, lengths)
         _write_mark(record, {"mark": mark, "identity": identity, "tokens": int(lengths.sum())})
     return HiddenCache(np.load(path, mmap_mode="r"), starts)
@@ -171,23 +179,54 @@ def _fill(
     path: Path,
     shape: tuple[int, int],
     dtype: np.dtype[np.generic],
+    kept: list[HiddenCache],
 ) -> None:
-    starts = np.cumsum(lengths) - lengths
-    limit = float(np.finfo(np.float16 if dtype == np.float16 else np.float32).max)
     try:
         rows = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         _reserve(path)
-        with track("reading frozen layers", shape[0], "tokens") as advance:
-            for group in chunks_by_length(lengths, FILL_BLOCK):
-                states = reader.read_pieces([pieces[i] for i in group]).float().cpu().numpy()
-                if not np.isfinite(states).all() or np.abs(states).max() > limit:
-                    raise DataError("the frozen layers gave NaN or values beyond float16", path)
-                at = np.cumsum(lengths[group]) - lengths[group]
-                for i, offset in zip(group.tolist(), at.tolist(), strict=True):
-                    rows[starts[i] : starts[i] + lengths[i]] = states[offset : offset + lengths[i]]
-                advance(int(lengths[group].sum()))
+        starts = np.cumsum(lengths) - lengths
+        fresh = _copy(rows, pieces, starts, lengths, kept)
+        with track("reading frozen layers", int(lengths[fresh].sum()), "tokens") as advance:
+            for group in chunks_by_length(lengths[fresh], FILL_BLOCK) if len(fresh) else ():
+                chosen = fresh[group]
+                states = reader.read_pieces([pieces[i] for i in chosen]).float().cpu().numpy()
+                _put(rows, states, starts[chosen], lengths[chosen], path)
+                advance(int(lengths[chosen].sum()))
         rows.flush()
     except OSError as error:
         raise DataError(
             f"cannot write the cache ({error})", path, hint="free disk space"
         ) from error
+
+
+def _copy(
+    rows: npt.NDArray[np.generic],
+    pieces: list[Key],
+    starts: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
+    kept: list[HiddenCache],
+) -> npt.NDArray[np.int64]:
+    """Takes what other caches hold; gives the pieces that none of them does."""
+    fresh = np.ones(len(pieces), dtype=np.bool_)
+    for cache in kept:
+        for i in np.flatnonzero(fresh).tolist():
+            found = cache.start(pieces[i])
+            if found >= 0:
+                rows[starts[i] : starts[i] + lengths[i]] = cache.rows[found : found + lengths[i]]
+                fresh[i] = False
+    return np.flatnonzero(fresh)
+
+
+def _put(
+    rows: npt.NDArray[np.generic],
+    states: npt.NDArray[np.float32],
+    starts: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
+    path: Path,
+) -> None:
+    limit = float(np.finfo(np.float16 if rows.dtype == np.float16 else np.float32).max)
+    if not np.isfinite(states).all() or np.abs(states).max() > limit:
+        raise DataError("the frozen layers gave NaN or values beyond float16", path)
+    at = np.cumsum(lengths) - lengths
+    for start, offset, size in zip(starts.tolist(), at.tolist(), lengths.tolist(), strict=True):
+        rows[start : start + size] = states[offset : offset + size]

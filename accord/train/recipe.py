@@ -44,6 +44,9 @@ class LoopConfig:
     """Padded tokens whose activations may be kept; larger steps are read twice."""
     cache_gb: float = 8.0
     """Hard cap on the cache of frozen layers, in 10^9 bytes; 0 reads without a cache."""
+    cache_from: tuple[str, ...] = ()
+    """Run folders whose kept states are copied where texts, model and frozen layers are the same:
+    runs that differ in seed or weights read a text once."""
     validate_every: int = 100
     """Steps between validations; 0 is never."""
     validate_queries: int = 500

@@ -260,8 +260,9 @@ def attach_cache(
         return 0
     asked = (s for objective, _ in objectives for s in objective.sequences())
     pieces = plan_pieces(model.reader, (s for group in (asked, also) for s in group))
+    others = [Path(run) / CACHE for run in recipe.loop.cache_from]
     model.reader.store = build_cache(
-        model.reader, pieces, folder, recipe.loop.cache_gb, _identity(recipe.model)
+        model.reader, pieces, folder, recipe.loop.cache_gb, _identity(recipe.model), others
     )
     return sum(len(key[1]) for key in pieces)
 

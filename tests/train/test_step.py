@@ -246,6 +246,31 @@ def test_a_cache_is_reused_only_for_the_same_pieces_and_model(tmp_path: Path) ->
     assert (tmp_path / "hidden.npy").stat().st_mtime_ns != stamp
 
 
+def test_states_of_another_run_are_copied_and_the_rest_is_read(tmp_path: Path) -> None:
+    recipe = tiny_recipe({"freeze_layers": 2})
+    model, objectives = tiny_setup(recipe)
+    pieces = plan_pieces(model.reader, [s for o, _ in objectives for s in o.sequences()])
+    half = len(pieces) // 2
+    build_cache(model.reader, pieces[:half], tmp_path / "a", 1.0, "x")
+    whole = build_cache(model.reader, pieces, tmp_path / "b", 1.0, "x")
+    read: list[int] = []
+    real = model.reader.read_pieces
+
+    def counted(keys: Any) -> torch.Tensor:
+        read.append(len(keys))
+        return real(keys)
+
+    model.reader.read_pieces = counted  # type: ignore[method-assign]
+    others = [tmp_path / "a", tmp_path / "none"]
+    mixed = build_cache(model.reader, pieces, tmp_path / "c", 1.0, "x", others)
+    assert sum(read) == len(pieces) - half
+    expected = whole.rows.astype(np.float32)
+    np.testing.assert_allclose(mixed.rows.astype(np.float32), expected, atol=1e-5)
+    other = build_cache(model.reader, pieces, tmp_path / "d", 1.0, "y", [tmp_path / "b"])
+    assert sum(read) == 2 * len(pieces) - half, "states of another model do not serve"
+    np.testing.assert_allclose(other.rows.astype(np.float32), expected, atol=1e-5)
+
+
 def test_a_cut_record_of_a_cache_is_read_anew(tmp_path: Path) -> None:
     recipe = tiny_recipe({"freeze_layers": 2})
     model, objectives = tiny_setup(recipe)
