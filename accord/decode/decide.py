@@ -224,7 +224,10 @@ class Decider:
         found.features[FEATURES.index("rules")] += rules
         found.features[FEATURES.index("lift")] += lift
         for path in _telling(learnt, list(known)):
-            found.evidence.append(self._evidence(topic, number, path, known[path][0], learnt))
+            evidence = self._evidence(topic, number, path, known[path][0], learnt)
+            # A border walked from either side is one piece of evidence.
+            if evidence.text not in {other.text for other in found.evidence}:
+                found.evidence.append(evidence)
 
     def _evidence(
         self, topic: int, number: int, path: tuple[int, ...], rows: Sequence[int], learnt: Learnt

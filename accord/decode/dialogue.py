@@ -10,15 +10,15 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from accord.decode.guided import Answered, Citation, Guide
 from accord.decode.plans import Plan
-from accord.decode.ranking import word_pieces
 from accord.decode.replies import Replies
 from accord.decode.retrieve import Ranked, Retrieved, Start, Topic
 from accord.errors import ConfigError
+from accord.text.function_words import FUNCTION_WORDS
 from accord.text.render import entity_name, one_line
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ FADING = 0.5
 ASKED_ABOUT = 0.7
 """Weight of what the last question was about, beside 1 for its answer."""
 MOST_HOPS = 4
+ABOUT = "What is known about {}?"
+TELLING = frozenset(("tell", "describe", "know", "known", "information", "facts", "talk"))
+"""Words by which all that is known of an entity is asked for."""
+OF = re.compile(r"\b(?:of|in|from|for)\s+(?:the\s+)?(\w+)\s*\??$", re.IGNORECASE)
 REPEATING = "repeating the question before"
 
 
@@ -106,7 +110,7 @@ class Dialogue:
             ConfigError: An empty question.
         """
         retrieved, sure = self.understand(question)
-        answered = self.guide.answer(retrieved, sure)
+        answered = self._replies.completed(self.guide.answer(retrieved, sure), retrieved)
         plan = None if answered.abstained else retrieved.ranked[0].known.plan
         said = []
         for piece in self._replies.stream(answered, plan):
@@ -133,14 +137,23 @@ class Dialogue:
         retriever = self.guide.retriever
         named = retriever.named(question) if question.strip() else []
         last = next((turn for turn in reversed(self._turns) if turn.plan is not None), None)
+        if question.strip() and not _words_of(question, named) - TELLING:
+            topics = named or [start.topic for start in self._in_play(question)]
+            if _words_of(question, named) and topics:
+                return self._told(question, max(topics, key=lambda t: t.score))
         if last is None or last.plan is None or not question.strip():
             return retriever(question), None
-        if named and not _asks(question, named):
+        if named and not _words_of(question, named):
+            if not last.plan.hops:
+                return self._told(question, named[0])
             # It is as sure as it was of the question before.
             return self._repeated(question, last.plan, named), last.answered.confidence
         if named:
             return retriever(question), None
-        return retriever.among(question, self._in_play(question)), None
+        found = retriever.among(question, self._in_play(question))
+        if _names_what_is_not_there(question, found):
+            return Retrieved(question, (), (), found.looked_at, found.ranking), None
+        return found, None
 
     def why(self) -> str:
         """Why the last turn says what it says, for people."""
@@ -176,6 +189,14 @@ class Dialogue:
         cited = [asdict(citation) for citation in self.citations()]
         return {"turns": [t.to_dict() for t in self._turns], "citations": cited}
 
+    def _told(self, question: str, topic: Topic) -> tuple[Retrieved, float]:
+        """A question for all that is known of an entity: a plan of no step."""
+        known = replace(self.guide.plans.start(topic.entity), text=ABOUT.format(self._name(topic)))
+        return Retrieved(question, (topic,), (Ranked(known, topic, 0.0),), 1, "its words"), 1.0
+
+    def _name(self, topic: Topic) -> str:
+        return one_line(entity_name(self.guide.graph, topic.entity))
+
     def _repeated(self, question: str, plan: Plan, named: Sequence[Topic]) -> Retrieved:
         """The last plan from another entity; the likeliest from which it leads anywhere."""
         plans, found = self.guide.plans, []
@@ -188,7 +209,7 @@ class Dialogue:
     def _in_play(self, question: str) -> list[Start]:
         """Where plans may go on from what was said, weighed by how lately and in what number."""
         several = bool(PLURAL.search(question))
-        plans, found = self.guide.plans, []
+        plans, play, found = self.guide.plans, self.guide.retriever.in_play, list[Start]()
         for age, turn in enumerate(reversed(self._turns)):
             fade = FADING**age
             if turn.plan is None:
@@ -196,21 +217,37 @@ class Dialogue:
             topic, one = turn.plan.topic, len(turn.answers) == 1
             if one and not turn.plan.attribute:
                 entity = turn.answers[0]
-                found.append(Start(plans.start(entity), Topic(entity, "", fade)))
+                found.append(Start(plans.start(entity), play(entity, fade)))
             elif turn.answers and turn.plan.hops < MOST_HOPS and age == 0:
                 weight = 1.0 if several else ASKED_ABOUT / 2
                 followed = plans.worded(turn.plan)
-                found.append(Start(followed, Topic(topic, "", weight)))
+                found.append(Start(followed, play(topic, weight)))
             about = ASKED_ABOUT if one or several else 1.0
-            found.append(Start(plans.start(topic), Topic(topic, "", fade * about)))
+            found.append(Start(plans.start(topic), play(topic, fade * about)))
         distinct: dict[Plan, Start] = {}
         for start in found:
             distinct.setdefault(start.known.plan, start)
         return list(distinct.values())[: 2 * self.guide.retriever.config.topics]
 
 
-def _asks(question: str, named: Sequence[Topic]) -> bool:
-    """Whether a question says more than names: 'what about Peru?' does not."""
+def _words_of(question: str, named: Sequence[Topic]) -> set[str]:
+    """The words that say more than names do: 'what about Peru?' has none."""
     for topic in named:
         question = question.replace(topic.text, " ") if topic.text else question
-    return bool(word_pieces(question))
+    return {word for word in _words(question) if word not in FUNCTION_WORDS}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def _names_what_is_not_there(question: str, found: Retrieved) -> bool:
+    """Whether a question that names nothing known has a name of its own: 'capital of Atlantis'.
+
+    A word is taken for one that begins with a capital, or follows 'of' or 'in', where no path from
+    what is in play has it.
+    """
+    known = {word[:4] for ranked in found.ranked for word in _words(ranked.known.text)}
+    names = re.findall(r"(?<=\w )[A-Z]\w+", question) + OF.findall(question)
+    words = {word.casefold() for word in names} - set(FUNCTION_WORDS)
+    return any(word[:4] not in known for word in words)

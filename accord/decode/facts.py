@@ -72,6 +72,9 @@ def select_facts(plans: Plans, entity: int, config: FactConfig | None = None) ->
     relations = [_relation(plans, entity, step, config) for step in steps]
     relations = [fact for fact in relations if fact.citations]
     single = [fact for fact in relations if len(fact.objects) == 1 and not fact.more]
+    # 'Lima is a city in Peru' says what 'Lima is a city' does.
+    same = [fact for fact in single if opening and _repeats(graph, fact, opening[0])]
+    opening, single = same[:1] or opening, [fact for fact in single if fact not in same[:1]]
     lists = sorted((f for f in relations if f not in single), key=lambda f: len(f.objects))
     attributes = _attributes(graph, entity)
     room = max(config.count // 3, config.count - len(opening) - len(relations))
@@ -95,6 +98,13 @@ def _description(graph: KnowledgeGraph, entity: int) -> list[Fact]:
     statement = f"{name} is {said[0].lower()}{said[1:]}."
     stated = Citation(graph.entity_ids[entity], DESCRIPTION, text, True, statement)
     return [Fact("description", entity, (stated,))]
+
+
+def _repeats(graph: KnowledgeGraph, fact: Fact, opening: Fact) -> bool:
+    """Whether a relation's phrase says what an entity is in the words of its description."""
+    phrase = phrase_of(graph, fact.number)
+    said = opening.citations[0].text.removeprefix(one_line(entity_name(graph, fact.subject)))
+    return phrase is not None and f" {phrase.text} ".startswith(f"{said.rstrip('.')} ")
 
 
 def _relation(plans: Plans, entity: int, step: tuple[int, ...], config: FactConfig) -> Fact:

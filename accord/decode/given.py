@@ -67,7 +67,7 @@ def _read(graph: KnowledgeGraph, path: Path, number: int, line: str) -> tuple[st
 
 def _entity(graph: KnowledgeGraph, text: str) -> str:
     try:
-        return graph.entity_ids[find_entity(graph, text)]
+        return str(graph.entity_ids[find_entity(graph, text)])
     except GraphError:
         return text
 

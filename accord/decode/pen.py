@@ -9,6 +9,7 @@ import torch
 
 from accord.decode.soft import SoftFusion
 from accord.decode.trie import TokenTrie
+from accord.errors import ModelError
 from accord.model import load
 from accord.model.writing import Writer
 from accord.text.collate import tokens
@@ -30,9 +31,14 @@ class Pen:
         model: What writes.
         prompt: A text of at least one token; of one that fills more than half of what the model
             reads, the end.
+
+    Raises:
+        ModelError: An encoder, which writes nothing.
     """
 
     def __init__(self, model: KnowledgeModel, prompt: str) -> None:
+        if not model.reader.causal:
+            raise ModelError("an encoder does not write", "give a causal language model")
         self.tokenizer = model.tokenizer
         limit = int(getattr(model.lm.config, "max_position_embeddings", 0) or CONTEXT)
         self._writer = Writer(model.lm, model.tokenizer, model.device)
@@ -111,10 +117,11 @@ class Pen:
             if token in self._writer.ends:
                 return
             piece = self.put([token])
-            at = self.text.find(stop, begin)
+            body = self.text[begin:]
+            # Line breaks before the first word are no end.
+            at = body.find(stop, len(body) - len(body.lstrip()))
             if at >= 0:
-                cut = len(piece) - (len(self.text) - at)
-                yield piece[: max(0, cut)]
+                yield piece[: max(0, len(piece) - (len(body) - at))]
                 return
             yield piece
 

@@ -12,6 +12,7 @@ from accord.decode.ranking import RANKINGS, RankingModel, rank
 from accord.errors import ConfigError, nearest
 from accord.graph.graph import KnowledgeGraph
 from accord.text.mentions import Mention, MentionIndex
+from accord.text.render import entity_name, one_line
 
 MOST_CHARACTERS = 2000
 
@@ -54,6 +55,8 @@ class Topic:
     """As the question spells it."""
     score: float
     """Share of the mention, 0 to 1."""
+    named: bool = True
+    """Whether the question names it; else it is in play, and `text` is its name."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,13 @@ class Retrieved:
         """Why the best plan was chosen, for people."""
         if not self.topics:
             return "the question names no entity of the graph"
-        named = ", ".join(repr(topic.text) for topic in self.topics)
+        named = ", ".join(dict.fromkeys(repr(topic.text) for topic in self.topics))
         if not self.ranked:
             return f"the graph states nothing about {named}"
         best = self.ranked[0]
+        how = "named" if self.topics[0].named else "in play"
         return (
-            f"{named} named; of {self.looked_at} relation paths that exist from there, "
+            f"{named} {how}; of {self.looked_at} relation paths that exist from there, "
             f"{best.known.text!r} is nearest to the question by {self.ranking}"
         )
 
@@ -137,13 +141,17 @@ class Retriever:
         if not question.strip():
             raise ConfigError("the question is empty", 'ask something: "capital of France"')
         found = self.named(question) or [
-            Topic(entity, "", 1.0) for entity in topics[: self.config.topics]
+            self.in_play(entity, 1.0) for entity in topics[: self.config.topics]
         ]
         return self.among(question, [Start(self.plans.start(t.entity), t) for t in found])
 
     def named(self, question: str) -> list[Topic]:
         """The entities that a question names, the likeliest first."""
         return self._topics(self.mentions.find(question[:MOST_CHARACTERS]))
+
+    def in_play(self, entity: int, weight: float) -> Topic:
+        """An entity that a question is about without naming it."""
+        return Topic(entity, one_line(entity_name(self.graph, entity)), weight, named=False)
 
     def among(self, question: str, starts: Sequence[Start]) -> Retrieved:
         """Plans that go on from some beginnings, ranked.

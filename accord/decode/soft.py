@@ -87,12 +87,16 @@ class SoftFusion:
         self._starts = [ids[0] for ids in starts if ids]
 
     def ahead(self, written: Sequence[int]) -> Ahead:
-        """What the statements go on with after some token ids."""
+        """What the statements go on with after some token ids.
+
+        A statement whose end was written is told, and counts no more.
+        """
+        left = [row for row in self._rows if not _within(row[-LONGEST:], written)]
         for size in range(min(LONGEST, len(written)), 0, -1):
-            found = self._after(tuple(written[-size:]))
+            found = _after(left, tuple(written[-size:]))
             if found:
                 return _shares(found, size)
-        return _shares(self._starts, 0)
+        return _shares(self._starts if left else [], 0)
 
     def mix(self, logprobs: torch.Tensor, written: Sequence[int]) -> torch.Tensor:
         """(V,) log-probabilities of a model -> (V,) of the mixture, nats."""
@@ -105,14 +109,19 @@ class SoftFusion:
         added = torch.tensor(found.shares, device=mixed.device, dtype=mixed.dtype) * share
         return mixed.index_add(0, chosen, added).clamp_min(TINY).log()
 
-    def _after(self, ending: tuple[int, ...]) -> list[int]:
-        size = len(ending)
-        return [
-            row[i + size]
-            for row in self._rows
-            for i in range(len(row) - size)
-            if row[i : i + size] == ending
-        ]
+
+def _after(rows: Sequence[tuple[int, ...]], ending: tuple[int, ...]) -> list[int]:
+    """What follows an ending wherever it stands in some rows."""
+    size = len(ending)
+    return [
+        row[i + size] for row in rows for i in range(len(row) - size) if row[i : i + size] == ending
+    ]
+
+
+def _within(ending: tuple[int, ...], written: Sequence[int]) -> bool:
+    size = len(ending)
+    ids = tuple(written)
+    return any(ids[i : i + size] == ending for i in range(len(ids) - size + 1))
 
 
 class SoftExample(NamedTuple):

@@ -79,10 +79,10 @@ class Ways:
         graph = self.graph
         out = graph.out_edges[graph.out_offsets[entity] : graph.out_offsets[entity + 1]]
         into = graph.in_edges[graph.in_offsets[entity] : graph.in_offsets[entity + 1]]
-        out, into = (_spread(rows[self._walkable[rows]], WIDTH) for rows in (out, into))
-        ahead, back = graph.triples[out], graph.triples[into]
+        first, second = (_spread(rows[self._walkable[rows]], WIDTH) for rows in (out, into))
+        ahead, back = graph.triples[first], graph.triples[second]
         numbers = [ahead[:, 1], back[:, 1] + graph.num_relations]
-        ends, rows = [ahead[:, 2], back[:, 0]], [out, into]
+        ends, rows = [ahead[:, 2], back[:, 0]], [first, second]
         return Triples(*(np.concatenate(part).astype(np.int64) for part in (numbers, ends, rows)))
 
     def between(self, head: int, tail: int) -> dict[Path, list[tuple[int, ...]]]:
@@ -111,7 +111,8 @@ class Ways:
 
     def _triples_of(self, number: int) -> Int64:
         relation = self.graph.triples[:, 1] == number % self.graph.num_relations
-        return self.graph.triples[relation & self._walkable].astype(np.int64)
+        found: Int64 = self.graph.triples[relation & self._walkable].astype(np.int64)
+        return found
 
     def _learn(self, number: int) -> Learnt:
         """Counts, over heads of a relation, where its paths lead."""

@@ -46,7 +46,9 @@ def wordings(
     name = one_line(entity_name(graph, facts[0].subject))
     found = _ways(graph, facts, name, name)
     if thing and before:
-        found = [*_ways(graph, facts, "it", ""), *found]
+        # 'The capital of Peru is ...' may name the subject again, 'Peru has ...' need not.
+        named = [w for w in found if not w.text.casefold().startswith(name.casefold())]
+        found = [*_ways(graph, facts, "it", ""), *named]
     fresh = [w for w in found if w.text.split(" ")[0] != before.split(" ")[0]]
     return list(dict.fromkeys(fresh or found))
 

@@ -141,7 +141,7 @@ def _inside(span: Span, spans: Iterable[Span]) -> bool:
 
 def _words(citation: Citation) -> set[str]:
     """The words of a statement, without short ones in small letters."""
-    words = (m[0] for m in re.finditer(r"\w[\w-]*", citation.text))
+    words = (m[0] for m in re.finditer(r"[^\W\d_][\w-]*", citation.text))
     return {word for word in words if len(word) > 3 or word[0].isupper()}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from accord.decode.soft import SoftExample, SoftWeights, fit_soft, mixture, soft_signs
-from accord.errors import ConfigError, DataError
+from accord.errors import ConfigError, DataError, GraphError
 from accord.evaluate.files import write_lines
 from accord.evaluate.protocol import Float64
 from accord.evaluate.tables import table
@@ -80,7 +80,7 @@ def read_examples(path: str | Path) -> Iterator[SoftExample]:
                     yield _example(json.loads(line))
     except FileNotFoundError as error:
         raise DataError("no such file", file, hint="check the path") from error
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, GraphError) as error:
         hint = 'a line needs {"triples": [["Peru", "capital", "Lima"]], "text": "..."}'
         raise DataError(f"not an example ({error})", file, number, hint) from error
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
 from accord.model.knowledge_model import KnowledgeModel
 from accord.objectives.knowledge import Begin, Knowledge, KnowledgeConfig, KnownText
@@ -35,7 +36,15 @@ def build_knowledge(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph
 
     Returns:
         The objective; entities whose text is longer than wanted are left out.
+
+    Raises:
+        ConfigError: A model that does not predict next tokens, or nothing that is short enough.
     """
+    if not model.reader.causal:
+        raise ConfigError(
+            "the knowledge objective predicts next tokens, which an encoder does not",
+            "set knowledge.weight=0",
+        )
     config = recipe.knowledge
     rng = np.random.default_rng([recipe.seed, 17])
     order = rng.permutation(graph.num_entities)

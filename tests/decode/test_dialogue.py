@@ -61,6 +61,9 @@ def names(dialogue: Dialogue, turn: int = -1) -> set[str]:
         (["What is the capital of Peru?", "What is its mayor?", "and its currency?"], {"Sol"}),
         (["What is the capital of Peru?", "What about Lima?"], set()),
         (["and its capital?"], set()),
+        (["What is the capital of Peru?", "What is the capital of Atlantis?"], set()),
+        (["What is the capital of Peru?", "what is the capital of atlantis"], set()),
+        (["Tell me about Peru", "What about Chile?"], {"Chile"}),
     ],
 )
 def test_follow_ups(questions: list[str], expected: set[str]) -> None:
@@ -79,6 +82,18 @@ def test_replies_say_what_is_cited() -> None:
     far = talk("What is the population of the capital of Peru?").turns[0].reply
     assert far == "Peru has the capital Lima. The population of Lima is 7737002."
     assert talk("Who is he?").turns[0].reply.startswith("I cannot answer that: the question names")
+
+
+def test_all_that_is_known_of_an_entity() -> None:
+    dialogue = talk("Tell me about Lima")
+    first = dialogue.turns[0]
+    assert first.reply == "Lima is the capital of Peru. The population of Lima is 7,737,002."
+    assert [c.text for c in first.answered.citations] == [
+        "Lima is the capital of Peru.",
+        "The population of Lima is 7737002.",
+    ]
+    more = talk("What is the capital of Peru?", "tell me more about it").turns[1]
+    assert more.reply == first.reply and len(more.answered.citations) == 2
 
 
 def test_why_graph_and_forget() -> None:

@@ -45,7 +45,7 @@ def country() -> KnowledgeGraph:
     return builder.build()
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(graphs(), st.integers(1, 6))
 def test_every_statement_is_cited_and_every_citation_holds(
     graph: KnowledgeGraph, count: int
@@ -113,6 +113,16 @@ def test_an_entity_without_name_and_names_that_give_orders() -> None:
     written = write(graph, "x")
     assert written.text == f"X knows {order}"
     assert Faithfulness(graph)(written.text, written.facts).count == 0
+
+
+def test_what_it_is_is_said_once() -> None:
+    builder = GraphBuilder("once")
+    builder.entity("Lima", "Lima", "A city.")
+    builder.relation("in", "is a city in", "is the country of the city")
+    builder.triple("Lima", "in", "Peru")
+    builder.attribute("Lima", "motto", "none")
+    text = write(builder.build(), "Lima").text
+    assert text.startswith("Lima is a city in Peru.") and text.count("city") == 1
 
 
 def test_nothing_to_tell() -> None:

@@ -14,6 +14,7 @@ from accord.errors import DecodingError
 from accord.graph.graph import KnowledgeGraph
 from tests.conftest import build_tiny_graph
 from tests.graph.random_graphs import graphs
+from tests.model.fused import fused_model
 from tests.train.tiny import tiny_model, tiny_recipe
 
 MODEL = tiny_model(tiny_recipe())
@@ -103,3 +104,15 @@ def test_bad_input() -> None:
     with pytest.raises(DecodingError, match="3 rows for 2 tries"):
         GraphConstraint([trie, trie], 1)(torch.zeros(3, 2).long(), torch.zeros(3, 320))
     assert write_constrained(MODEL, [], []) == []
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_writing_under_constraint_reads_with_the_memory(beams: int) -> None:
+    graph = build_tiny_graph()
+    found = []
+    for gate in (0.7, 0.0):
+        model = fused_model(gate=gate)
+        trie = TokenTrie(Names(graph, join=""), model.tokenizer, END)
+        found.append(write_constrained(model, ["Osaka is near Japan and"], [trie], beams)[0])
+    told, alone = ([written.score for written in written_by] for written_by in found)
+    assert max(abs(a - b) for a, b in zip(told, alone, strict=True)) > 1e-4

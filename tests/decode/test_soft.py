@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accord.decode.paragraph import Author
@@ -30,6 +30,7 @@ def fusion(weights: SoftWeights | None = None) -> SoftFusion:
     return SoftFusion(MODEL.tokenizer, SAID, NAMES, weights)
 
 
+@settings(max_examples=25)
 @given(st.text(max_size=12), st.integers(0, 10**6))
 def test_a_mixture_is_a_distribution(text: str, seed: int) -> None:
     written = list(tokens(MODEL.tokenizer, text))
@@ -54,7 +55,9 @@ def test_statements_go_on_where_they_match() -> None:
 def test_with_all_weight_on_the_statements_they_are_written() -> None:
     pen = Pen(MODEL, "Tell:")
     said = "".join(pen.free(40, ".", fusion(SoftWeights(30.0, 0.0, 0.0))))
-    assert said.strip() in (text.rstrip(".") for text in SAID)
+    assert said.strip() and any(said.strip() in text for text in SAID)
+    written = list(tokens(MODEL.tokenizer, "".join(f" {text}" for text in SAID)))
+    assert fusion().ahead(written).tokens == ()  # all was told
 
 
 def test_the_fit_finds_the_share() -> None:
@@ -105,4 +108,5 @@ def test_a_paragraph_with_facts_mixed_in() -> None:
     graph = build_tiny_graph()
     author = Author(graph, MODEL)
     mixed = author.write(graph.entity("sweden"), False, SoftWeights(30.0, 0.0, 0.0))
-    assert mixed.statements and "Sweden" in mixed.text and not mixed.guided
+    assert mixed.statements and not mixed.guided
+    assert mixed.statements[0].text in " ".join(citation.text for citation in mixed.facts)
