@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from accord.config import load_config
-from accord.errors import ConfigError
+from accord.errors import ConfigError, GraphError
 from accord.graph.graph import KnowledgeGraph
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import OBJECTIVES, load_model, model_folder, read_weights
@@ -20,7 +20,7 @@ from accord.model.span_heads import link_logits, relation_logits, span_features,
 from accord.objectives.linking import FLOOR, LinkItem
 from accord.objectives.relations import ReadExample, Vocabulary, join_examples
 from accord.objectives.spans import TaggedText, join_texts
-from accord.progress import track
+from accord.progress import say, track
 from accord.text.collate import chunks_by_length
 from accord.text.examples import MentionExample, length
 from accord.text.tags import FoundSpan, found_spans, readable
@@ -183,22 +183,41 @@ class Extractor:
         entities = list(dict.fromkeys(e for item in items for e in item.candidates))
         row = {entity: i for i, entity in enumerate(entities)}
         vectors = torch.zeros(1, self.model.projection.width, device=self.model.device)
+        memory: torch.Tensor | None = None
         if entities:
-            read = self.model.embed_entities(graph, np.array(entities, dtype=np.int64))
-            vectors = torch.from_numpy(read).to(self.model.device)
+            asked = np.array(entities, dtype=np.int64)
+            vectors = torch.from_numpy(self.model.embed_entities(graph, asked))
+            vectors = vectors.to(self.model.device)
+            memory = self._memory(graph, asked)
         found = [np.ones(1, dtype=np.float32)] * len(items)
         lengths = np.array([length(item.sequence) for item in items], dtype=np.int64)
         with track("linking", len(items), "mentions") as advance:
             for group in chunks_by_length(lengths, READ_TOKENS):
                 some = [items[i] for i in group]
-                probabilities = self._probabilities(some, row, vectors)
+                probabilities = self._probabilities(some, row, vectors, memory)
                 for i, item, values in zip(group.tolist(), some, probabilities, strict=True):
                     found[i] = values[: 1 + len(item.candidates)]
                 advance(len(group))
         return found
 
+    def _memory(
+        self, graph: KnowledgeGraph, entities: npt.NDArray[np.int64]
+    ) -> torch.Tensor | None:
+        """(n, W) what the run's memory has of entities; None where it is of an unrelated graph."""
+        if self.model.memory is None:
+            return None
+        try:
+            return self.model.memory.bind(graph).rows(entities).to(self.model.device)
+        except GraphError as error:
+            say(f"linking by text alone: {error.message}")
+            return None
+
     def _probabilities(
-        self, items: Sequence[LinkItem], row: dict[int, int], vectors: torch.Tensor
+        self,
+        items: Sequence[LinkItem],
+        row: dict[int, int],
+        vectors: torch.Tensor,
+        memory: torch.Tensor | None,
     ) -> Float32:
         widest = max(len(item.candidates) for item in items)
         rows = np.full((len(items), widest), -1, dtype=np.int64)
@@ -213,7 +232,7 @@ class Extractor:
         features = span_features(states, torch.arange(count, device=where), count)
         candidates = torch.from_numpy(rows).to(where)
         log_prior = torch.from_numpy(np.log(prior)).to(where)
-        logits = link_logits(self.link_head, features, vectors, candidates, log_prior)
+        logits = link_logits(self.link_head, features, vectors, candidates, log_prior, memory)
         return torch.softmax(logits, dim=-1).cpu().numpy()
 
 

@@ -70,23 +70,26 @@ def relation_logits(
     return out
 
 
-def link_parameters(hidden: int, width: int, seed: int) -> nn.ParameterDict:
+def link_parameters(hidden: int, width: int, seed: int, memory: int = 0) -> nn.ParameterDict:
     """First weights of the head that links: it begins near the name prior.
 
     Args:
         hidden: Width of a mention's features.
         width: Width of entity embeddings.
         seed: Of the weights.
+        memory: Width of the entity memory's vectors; 0 for none. Its gate begins at zero.
     """
     draw = torch.Generator().manual_seed(seed)
-    return nn.ParameterDict(
-        {
-            "map": torch.randn(width, hidden, generator=draw) * hidden**-0.5,
-            "log_scale": torch.tensor(math.log(TEMPERATURE)),
-            "prior": torch.tensor(1.0),
-            "nil": torch.tensor(NIL_START),
-        }
-    )
+    found = {
+        "map": torch.randn(width, hidden, generator=draw) * hidden**-0.5,
+        "log_scale": torch.tensor(math.log(TEMPERATURE)),
+        "prior": torch.tensor(1.0),
+        "nil": torch.tensor(NIL_START),
+    }
+    if memory:
+        found["memory_map"] = torch.randn(memory, hidden, generator=draw) * hidden**-0.5
+        found["memory_gate"] = torch.tensor(0.0)
+    return nn.ParameterDict(found)
 
 
 def link_logits(
@@ -95,6 +98,7 @@ def link_logits(
     entities: torch.Tensor,
     candidates: torch.Tensor,
     log_prior: torch.Tensor,
+    memory: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Scores of each mention's candidates and of NIL.
 
@@ -104,6 +108,7 @@ def link_logits(
         entities: (E', P) unit vectors.
         candidates: (M, C) int64 rows of `entities`; -1 for none.
         log_prior: (M, C) logarithm of the name prior.
+        memory: (E', W) the entity memory's vectors, zeros where it has none; None: it is not asked.
 
     Returns:
         (M, C + 1) float32 logits; column 0 is NIL; -inf where there is no candidate.
@@ -111,6 +116,10 @@ def link_logits(
     query = functional.normalize(mentions @ parameters["map"].T, dim=-1)  # (M, P)
     vectors = entities[candidates.clamp_min(0)]  # (M, C, P)
     near = (vectors * query[:, None]).sum(-1) * parameters["log_scale"].exp()
+    if memory is not None and "memory_gate" in parameters:
+        asked = functional.normalize(mentions @ parameters["memory_map"].T, dim=-1)  # (M, W)
+        rows = functional.normalize(memory, dim=-1)[candidates.clamp_min(0)]  # (M, C, W)
+        near = near + TEMPERATURE * parameters["memory_gate"] * (rows * asked[:, None]).sum(-1)
     scores = near + parameters["prior"] * log_prior
     scores = scores.masked_fill(candidates < 0, -torch.inf)
     nil = parameters["nil"].expand(len(scores), 1)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from accord.errors import ConfigError
+from accord.model.fusion import Rows
 from accord.model.span_heads import link_logits, link_parameters, span_features
 from accord.objectives.base import Encode, Loss, Outputs, Points, Requests, Stateless, States
 from accord.objectives.triples import epoch_rows
@@ -80,6 +81,8 @@ class LinkingBatch:
     """(M, C)."""
     targets: torch.Tensor
     """(M,) int64: 0 for NIL, else 1 + the right candidate's column."""
+    memory: torch.Tensor | None = None
+    """(E', W) what the entity memory has of the entities that are read; zeros where nothing."""
 
 
 class Linking(Stateless):
@@ -92,6 +95,7 @@ class Linking(Stateless):
         width: Width of embeddings.
         config: Settings.
         seed: Of weights, order, negatives and NIL.
+        memory: Vectors of entities, told apart by them too; None for text alone.
 
     Raises:
         ConfigError: No mention has a known entity of the graph.
@@ -107,6 +111,7 @@ class Linking(Stateless):
         width: int,
         config: LinkingConfig,
         seed: int,
+        memory: Rows | None = None,
     ) -> None:
         super().__init__()
         self.items = list(items)
@@ -120,14 +125,16 @@ class Linking(Stateless):
         self.seed = seed
         asked = {e for item in self.items for e in (*item.candidates, item.entity)} - {NIL}
         self.pool = np.array(sorted(asked), dtype=np.int64)
-        self.parameters: nn.ParameterDict = link_parameters(2 * hidden, width, seed)
+        self.memory = memory
+        wide = 0 if memory is None else memory.width
+        self.parameters: nn.ParameterDict = link_parameters(2 * hidden, width, seed, wide)
 
     def batch(self, step: int) -> LinkingBatch:
         """The step's mentions; some lose their entity, so that NIL is right."""
         rows = epoch_rows(len(self.items), self.config.rows, step, self.seed)
         rng = np.random.default_rng([self.seed, 6, step])
         items = [self._drawn(self.items[i], rng) for i in dict.fromkeys(rows.tolist())]
-        return join_items(items, self.texts)
+        return join_items(items, self.texts, self.memory)
 
     def _drawn(self, item: LinkItem, rng: np.random.Generator) -> LinkItem:
         prior = dict(zip(item.candidates, item.prior, strict=True))
@@ -170,12 +177,13 @@ class Linking(Stateless):
         yield from (self.texts.tail(entity) for entity in self.pool.tolist())
 
 
-def join_items(items: Seq[LinkItem], texts: GraphTexts) -> LinkingBatch:
+def join_items(items: Seq[LinkItem], texts: GraphTexts, memory: Rows | None = None) -> LinkingBatch:
     """One batch of several mentions; each text and each entity is read once.
 
     Args:
         items: The mentions with the candidates to compare.
         texts: Entities' token sequences.
+        memory: Vectors of entities; None for none.
     """
     entities = list(dict.fromkeys(e for item in items for e in item.candidates))
     row = {entity: i for i, entity in enumerate(entities)}
@@ -198,6 +206,7 @@ def join_items(items: Seq[LinkItem], texts: GraphTexts) -> LinkingBatch:
         torch.from_numpy(candidates),
         torch.from_numpy(np.log(prior)),
         torch.from_numpy(targets),
+        None if memory is None else memory.rows(np.array(entities, dtype=np.int64)),
     )
 
 
@@ -214,9 +223,9 @@ def score_links(
     states = outputs["mentions"]
     where, count = states.device, len(batch.targets)
     features = span_features(states, torch.arange(count, device=where), count)
-    vectors = outputs.get("entities")
+    vectors, memory = outputs.get("entities"), batch.memory
     if vectors is None:
-        vectors = features.new_zeros(1, len(parameters["map"]))
-    return link_logits(
-        parameters, features, vectors, batch.candidates.to(where), batch.log_prior.to(where)
-    )
+        vectors, memory = features.new_zeros(1, len(parameters["map"])), None
+    candidates, log_prior = batch.candidates.to(where), batch.log_prior.to(where)
+    rows = None if memory is None else memory.to(where)
+    return link_logits(parameters, features, vectors, candidates, log_prior, rows)

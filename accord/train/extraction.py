@@ -273,7 +273,8 @@ def build_linking(
     drawn = _sample(known, config.texts, recipe.seed)
     items = link_items(model, Candidates(graph, MentionIndex(graph)), drawn, config.twice)
     width, texts = load.hidden_width(model.lm), model.texts(graph)
-    found = Linking(list(items), texts, width, model.projection.width, config, recipe.seed)
+    memory = None if model.memory is None else model.memory.bind(graph)
+    found = Linking(list(items), texts, width, model.projection.width, config, recipe.seed, memory)
     texts.prepare(found.pool.tolist())
     return found
 

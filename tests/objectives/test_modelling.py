@@ -108,7 +108,8 @@ def test_all_objectives_train_an_encoder_together_however_texts_are_read(
     log, parts = one_step(chunked, model, objectives)
     assert_same(whole, parts, atol=1e-4)
     named = {name for name, g in parts.items() if float(g.abs().max()) > 0}
-    assert {"relations.out", "linking.map", "modelling.dense_weight"} <= named
+    heads = {"relations.out", "linking.map", "linking.memory_gate", "modelling.dense_weight"}
+    assert heads <= named
     assert any("lora_B" in n for n in named) and any("fusion" in n for n in named)
     assert 0 <= log["modelling/right"] <= 1
 

@@ -102,6 +102,17 @@ def test_a_link_head_begins_at_the_name_prior() -> None:
     rows = torch.tensor([[0, 1]])
     logits = link_logits(head, torch.randn(1, 8), torch.randn(2, 4), rows, prior)
     assert torch.allclose(logits[:, 1:].exp(), prior.exp(), atol=1e-6)
+    mentions, vectors, rows = torch.randn(1, 8), torch.randn(2, 4), torch.tensor([[0, 1]])
+    both = link_parameters(8, 4, 0, memory=3)
+    memory = torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 2.0]])  # the first one has no vector
+    plain = link_logits(both, mentions, vectors, rows, prior)
+    assert torch.equal(link_logits(both, mentions, vectors, rows, prior, memory), plain)
+    with torch.no_grad():
+        both["memory_gate"].fill_(0.5)
+    moved = link_logits(both, mentions, vectors, rows, prior, memory) - plain
+    asked = torch.nn.functional.normalize(mentions @ both["memory_map"].T, dim=-1)[0]
+    expected = 10 * 0.5 * (asked @ memory[1] / 3)
+    assert torch.allclose(moved, torch.tensor([[0.0, 0.0, float(expected.detach())]]), atol=1e-5)
     rows = torch.tensor([[0, -1]])
     logits = link_logits(head, torch.randn(1, 8), torch.randn(2, 4), rows, prior)
     assert logits[0, 2] == -torch.inf
