@@ -3,6 +3,7 @@
 From the tails, the entities that reach them in exactly 1, 2, ... steps are marked; how far depends
 on which side has fewer steps. The walk from a head follows marked entities only, and where an
 entity has many more steps than there are marked ones, it looks the marked ones up instead.
+Pairs whose surroundings are small are left to `paths_near`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from accord.graph.paths_emit import (
     end_pair,
     may_expand,
 )
+from accord.graph.paths_near import MOST_NEAR_HOPS, MOST_STEPS, near, steps_beyond
 
 FEW = 8
 """Below so many steps, going through them is faster than looking anything up."""
@@ -48,7 +50,9 @@ class Scratch(NamedTuple):
     extent: Int64
     """(3, max_hops) of each level; its size is -1 where it is not known."""
     stack: Int64
-    """(5, max_hops + 1) the walk."""
+    """(5, max_hops + 1, or more) the walk."""
+    between: Int32
+    """(5, MOST_STEPS) what `near` finds between the ends."""
 
 
 def scratch(entities: int, max_hops: int) -> Scratch:
@@ -57,7 +61,8 @@ def scratch(entities: int, max_hops: int) -> Scratch:
         np.zeros(entities, dtype=np.uint8),
         np.empty((max_hops, entities), dtype=np.int32),
         np.full((3, max_hops), -1, dtype=np.int64),
-        np.zeros((5, max_hops + 1), dtype=np.int64),
+        np.zeros((5, max(max_hops, MOST_NEAR_HOPS) + 1), dtype=np.int64),
+        np.empty((5, MOST_STEPS), dtype=np.int32),
     )
 
 
@@ -69,13 +74,41 @@ def search(
     for pair in range(first, len(batch.head_offsets) - 1):
         heads = batch.heads[batch.head_offsets[pair] : batch.head_offsets[pair + 1]]
         tails = batch.tails[batch.tail_offsets[pair] : batch.tail_offsets[pair + 1]]
-        if begin_pair(result, limits, pair) and len(heads) and len(tails):
+        searched = not begin_pair(result, limits, pair) or not len(heads) or not len(tails)
+        if not searched and not _near(adjacency, heads, tails, limits, work, pair, result):
             _seed(adjacency, tails, work)
             _lengths(adjacency, heads, limits, work, pair, result)
             _clear(work)
         if not end_pair(result, pair):
             return pair
     return len(batch.head_offsets) - 1
+
+
+@inner
+def _near(
+    adjacency: Adjacency,
+    heads: Int32,
+    tails: Int32,
+    limits: Limits,
+    work: Scratch,
+    pair: int,
+    result: Result,
+) -> bool:
+    """Searches a pair of entities with small surroundings; False where it is no such pair."""
+    if len(heads) > 1 or len(tails) > 1 or limits.max_hops > MOST_NEAR_HOPS or limits.repeat:
+        return False
+    head, tail = heads[0], tails[0]
+    if head == tail:
+        return True  # No entity twice: nothing leads from one to itself.
+    ahead = steps_beyond(adjacency.offsets, adjacency.neighbours, head, MOST_STEPS)
+    most = min(ahead, MOST_STEPS)
+    back = steps_beyond(adjacency.back_offsets, adjacency.back_neighbours, tail, most)
+    if min(ahead, back) > MOST_STEPS:
+        return False
+    first, between, stack = work.levels[0], work.between, work.stack
+    forth = ahead <= back
+    near(adjacency, head, tail, forth, limits, work.reach, first, between, stack, pair, result)
+    return True
 
 
 @inner

@@ -63,6 +63,38 @@ def test_every_engine_finds_what_the_definition_says(data: st.DataObject) -> Non
         assert len(result) == len(result.paths)
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_engines_agree_on_hubs_and_on_small_surroundings(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    graph = uneven(rng, entities=60, triples=data.draw(st.sampled_from([60, 200, 700])))
+    config = PathConfig(
+        max_hops=data.draw(st.integers(1, 3)),
+        max_paths=data.draw(st.sampled_from([None, 3, 40])),
+        inverse=data.draw(st.booleans()),
+        hub_limit=data.draw(st.sampled_from([0, 0, 20])),
+    )
+    pairs = rng.integers(0, 60, (60, 2))
+    found = PathSearch(graph, config).find_pairs(pairs, threads=1)
+    expected = PathSearch(graph, replace(config, engine="bfs")).find_pairs(pairs, threads=1)
+    assert found.counts.tolist() == expected.counts.tolist()
+    for one, other in zip(found, expected, strict=True):
+        assert one.codes.tolist() == other.codes.tolist()
+
+
+def uneven(rng: np.random.Generator, entities: int, triples: int) -> KnowledgeGraph:
+    """Few entities with very many steps, loops and parallel triples among them."""
+    builder = GraphBuilder("uneven")
+    for i in range(entities):
+        builder.entity(f"e{i}")
+    for name in ("r", "s"):
+        builder.relation(name)
+    rows = (entities * rng.random((triples, 3)) ** 3).astype(np.int32)
+    rows[:, 1] = rng.integers(0, 2, triples)
+    builder.add_triples(rows, np.zeros(triples, dtype=np.uint8))
+    return builder.build()
+
+
 def join(graph: KnowledgeGraph, head: str, tail: str, **settings: Any) -> list[list[HopIds]]:
     found = PathSearch(graph, PathConfig(**settings)).find(
         [graph.entity(head)], [graph.entity(tail)]
