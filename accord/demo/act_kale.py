@@ -6,6 +6,7 @@ answers, `kale` learns to answer without the rationale as with it. Both learn in
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,7 +125,9 @@ class _Scene:
 
     def train(self, name: str, start: Path, qa: Path, overrides: Sequence[str]) -> dict[str, Any]:
         more = ANSWERS_ALONE if name == START else ()
-        settings = [*self.config.overrides, *more, *overrides, f"seed={self.seed}"]
+        before = [run for run in (self.run(START), *map(self.run, ARMS)) if run != self.run(name)]
+        shared = f"loop.cache_from={json.dumps([str(run) for run in before])}"
+        settings = [*self.config.overrides, *more, *overrides, shared, f"seed={self.seed}"]
         graph = self.folder / "graph"
         return trained(self.run(name), self.config.recipe, graph, settings, start, qa)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accord.errors import ConfigError
+
+if TYPE_CHECKING:
+    from accord.train.recipe import Recipe
 
 
 def trained(
@@ -62,8 +66,16 @@ def check_settings(
     from accord.train.start import settings_of
 
     known = run / "config.toml"
-    if known.is_file() and load_config(Recipe, known) != settings_of(recipe, model, overrides):
+    if not known.is_file():
+        return
+    begun, wanted = load_config(Recipe, known), settings_of(recipe, model, overrides)
+    if _placeless(begun) != _placeless(wanted):
         raise ConfigError(
             f"{run} was made with other settings than this demo's ({' '.join(overrides)})",
             "choose another --out, or give the --seed that it was made with",
         )
+
+
+def _placeless(recipe: Recipe) -> Recipe:
+    """Without where states were copied from: a folder that was moved holds the same run."""
+    return replace(recipe, loop=replace(recipe.loop, cache_from=()))
