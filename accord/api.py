@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from accord.train.extraction import (
     needs_examples,
     text_files,
 )
-from accord.train.loop import Loop, Progress, peak_memory
+from accord.train.loop import Loop, Progress, check_launcher, peak_memory
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
 from accord.train.setup import (
@@ -122,36 +123,32 @@ def train_run(
     accelerator = Accelerator(
         cpu=device == "cpu", log_with=list(settings.loop.trackers) or None, project_dir=run.path
     )
-    if accelerator.is_main_process:
-        if not going_on:
-            run.check_free()
-            keep_start(run, start, str(model))
-        _begin(run, settings, opened, str(graph), going_on, questions)
-    accelerator.wait_for_everyone()
-    start = start_folder(run)
-    where = device or str(accelerator.device)
-    if accelerator.num_processes > 1:  # one process of a machine fetches, the others find it
-        with accelerator.local_main_process_first():
-            resolve(settings.model.name)
-    trained = KnowledgeModel.create(settings.model, settings.text, where, settings.seed)
-    if start is not None:
-        put_start(trained, start)
-    if trained.fusion is not None:
-        trained.attach(opened)
-    with accelerator.main_process_first():
-        examples = kept_examples(run, gathered)
-        objectives = build_objectives(settings, trained, opened, files, run, questions, examples)
-    for objective, _ in objectives:
-        objective.parameters.to(trained.device)
-    structure = structure_of(o for o, _ in objectives)
-    validate = _validation(settings, opened, questions, structure)
-    cached = _cache(settings, trained, objectives, opened, run, accelerator)
-    if start is not None:
-        put_parameters(objectives, start)
-    else:
-        start_projection(settings, trained, opened)
-    loop = Loop(trained, objectives, settings.loop, run, settings.seed, validate, accelerator)
-    _measure_teacher(loop, run if accelerator.is_main_process else None)
+    check_launcher(accelerator)
+    with run.withdrawn_on_failure() if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            if not going_on:
+                run.check_free()
+                keep_start(run, start, str(model))
+            _begin(run, settings, opened, str(graph), going_on, questions)
+        accelerator.wait_for_everyone()
+        start = start_folder(run)
+        trained = _model(settings, opened, start, device, accelerator)
+        with accelerator.main_process_first():
+            examples = kept_examples(run, gathered)
+            objectives = build_objectives(
+                settings, trained, opened, files, run, questions, examples
+            )
+        for objective, _ in objectives:
+            objective.parameters.to(trained.device)
+        structure = structure_of(o for o, _ in objectives)
+        validate = _validation(settings, opened, questions, structure)
+        cached = _cache(settings, trained, objectives, opened, run, accelerator)
+        if start is not None:
+            put_parameters(objectives, start)
+        else:
+            start_projection(settings, trained, opened)
+        loop = Loop(trained, objectives, settings.loop, run, settings.seed, validate, accelerator)
+        _measure_teacher(loop, run if accelerator.is_main_process else None)
     progress = loop.fit(resume)
     if accelerator.is_main_process:
         _finish(run, settings, loop, opened, cached)
@@ -216,6 +213,26 @@ def _begin(
     if questions:
         write_questions(run.path / QUESTIONS, questions)
     run.start(to_toml(settings), environment(), record)
+
+
+def _model(
+    settings: Recipe,
+    graph: KnowledgeGraph,
+    start: Path | None,
+    device: str | None,
+    accelerator: Any,
+) -> KnowledgeModel:
+    """The model that will be trained, as it is before the first step."""
+    if accelerator.num_processes > 1:  # one process of a machine fetches, the others find it
+        with accelerator.local_main_process_first():
+            resolve(settings.model.name)
+    where = device or str(accelerator.device)
+    model = KnowledgeModel.create(settings.model, settings.text, where, settings.seed)
+    if start is not None:
+        put_start(model, start)
+    if model.fusion is not None:
+        model.attach(graph)
+    return model
 
 
 def _cache(

@@ -42,6 +42,8 @@ def link_prediction_of(
         ModelError: No model, or no structure embeddings where they were named.
         GraphError: The split has no triples, or the embeddings are another graph's.
     """
+    config = config or LinkPredictionConfig()
+    config.drawn(graph)  # a split without triples shows before a model is read
     folder = structure_folder(run if structure is None else structure)
     if structure is not None and folder is None:
         raise ModelError(

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch import nn
 
-from accord.errors import ModelError
+from accord.errors import ConfigError, ModelError
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import put_weights, trainable
 from accord.objectives.base import Objective
@@ -24,6 +24,7 @@ from accord.train.checkpoint import RunFolder
 from accord.train.recipe import LoopConfig
 from accord.train.step import Step
 
+SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 BEST_OBJECTIVE = "objectives."
 """What names of objectives' own parameters begin with among the best weights."""
 
@@ -298,6 +299,20 @@ class Loop:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def check_launcher(accelerator: Accelerator) -> None:
+    """Refuses to be launched as what the loop does not do, rather than to leave it out unsaid.
+
+    Raises:
+        ConfigError: The launcher asks for a model in shards.
+    """
+    if accelerator.distributed_type in SHARDED:
+        raise ConfigError(
+            f"launched with {accelerator.distributed_type.value}: every process of a run holds the "
+            "whole model, shards are not supported",
+            "launch with distributed_type MULTI_GPU or MULTI_CPU, or with torchrun",
+        )
 
 
 @contextmanager

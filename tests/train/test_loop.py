@@ -6,17 +6,19 @@ import errno
 import signal
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from accelerate import DistributedType
 
 from accord.errors import ConfigError, DataError, ModelError
 from accord.model.saving import trainable
 from accord.objectives.base import Loss
 from accord.train import checkpoint
 from accord.train.checkpoint import RunFolder
-from accord.train.loop import Loop, flushed_denormals, learning_rate
+from accord.train.loop import Loop, check_launcher, flushed_denormals, learning_rate
 from accord.train.recipe import LoopConfig, Recipe
 from tests.train.tiny import tiny_loop, tiny_recipe
 
@@ -228,6 +230,14 @@ def test_schedules(schedule: Any) -> None:
 def test_settings_out_of_range(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):
         LoopConfig(**values)
+
+
+def test_shards_that_the_loop_does_not_make_are_refused() -> None:
+    accelerator: Any = SimpleNamespace(distributed_type=DistributedType.FSDP)
+    with pytest.raises(ConfigError, match="launched with FSDP"):
+        check_launcher(accelerator)
+    accelerator.distributed_type = DistributedType.MULTI_CPU
+    check_launcher(accelerator)
 
 
 def test_training_leaves_the_processor_s_arithmetic_as_it_was() -> None:

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from accord.api import train_run
-from accord.errors import ConfigError, ModelError
+from accord.errors import AccordError, ConfigError, ModelError
+from accord.graph.load import load_graph
 from accord.model.saving import load_model
+from accord.train.checkpoint import RunFolder, graph_record, run_graph
 from benchmarks.resume import compare, state_files, workers
+from tests.conftest import build_tiny_graph
 from tests.train.tiny import tiny_project, tiny_recipe
 
 
@@ -83,6 +86,45 @@ def test_what_a_run_folder_refuses(tmp_path: Path) -> None:
     # A finished run that is resumed is written again, the same.
     train_run(**settings, out=run, resume=True)
     assert state_files(run) == weights
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"overrides": ["freeze_layers=9"]}, "the model has 4 layers"),
+        ({"model": "owner/no-such-model"}, "there is no model"),
+        ({"graph": "one.tsv"}, "nothing to contrast"),
+    ],
+)
+def test_what_shows_late_leaves_no_run_in_the_way_of_the_mended_command(
+    change: dict[str, Any], message: str, there: bool, tmp_path: Path
+) -> None:
+    settings = tiny_project(tmp_path, tiny_recipe(loop={"steps": 1}))
+    (tmp_path / "one.tsv").write_text("a\tr\ta\n")
+    if "graph" in change:
+        change = {"graph": str(tmp_path / "one.tsv")}
+    run = tmp_path / "run"
+    if there:
+        run.mkdir()
+        (run / "notes.txt").write_text("mine")
+    with pytest.raises(AccordError, match=message):
+        train_run(**{**settings, **change}, out=run)
+    assert [p.name for p in run.glob("*")] == (["notes.txt"] if there else [])
+    assert run.exists() == there
+
+
+def test_the_graph_of_a_run_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    graph = build_tiny_graph()
+    graph.save(tmp_path / "graph")
+    RunFolder("run").start("", {}, graph_record(graph, "graph"))
+    monkeypatch.chdir("/")
+    assert load_graph(run_graph(tmp_path / "run")).hash == graph.hash
+    (tmp_path / "graph").rename(tmp_path / "moved")
+    assert run_graph(tmp_path / "run") == "graph", "as it was given"
 
 
 def _other_graph(folder: Path) -> Path:

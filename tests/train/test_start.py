@@ -34,6 +34,20 @@ def first_run(folder: Path, **parts: Any) -> tuple[dict[str, Any], Path, Recipe]
     return arguments, folder / "first", recipe
 
 
+@pytest.fixture(scope="module")
+def contrast(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """Arguments and a finished run with contrast, for tests that leave it as it is."""
+    return first_run(tmp_path_factory.mktemp("contrast"))[:2]
+
+
+@pytest.fixture
+def own_contrast(
+    contrast: tuple[dict[str, Any], Path], tmp_path: Path
+) -> tuple[dict[str, Any], Path]:
+    """The same, for tests that change the run."""
+    return contrast[0], Path(shutil.copytree(contrast[1], tmp_path / "first"))
+
+
 def second(folder: Path, arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """Arguments for another recipe, with questions where it needs them."""
     work = folder / "second-project"
@@ -104,8 +118,10 @@ def test_the_composed_model_opens_without_the_first_run(adapter: str, tmp_path: 
     assert lines[1]["language/kl"] == pytest.approx(0, abs=1e-6), "near the start of this run"
 
 
-def test_it_is_resumed_without_the_run_that_it_started_from(tmp_path: Path) -> None:
-    arguments, run, _ = first_run(tmp_path)
+def test_it_is_resumed_without_the_run_that_it_started_from(
+    own_contrast: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    arguments, run = own_contrast
     recipe = talking(loop={**QUIET, "steps": 8, "checkpoint_seconds": 0.0, "validate_every": 3})
     settings = second(tmp_path, arguments, recipe)
     whole, cut = tmp_path / "a", tmp_path / "b"
@@ -132,8 +148,10 @@ def test_killed_with_its_teacher_it_ends_bit_identical(tmp_path: Path) -> None:
     assert outcome.kills >= 2
 
 
-def test_a_run_of_another_graph_goes_on_with_texts(tmp_path: Path) -> None:
-    arguments, run, _ = first_run(tmp_path)
+def test_a_run_of_another_graph_goes_on_with_texts(
+    contrast: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    arguments, run = contrast
     other = _other_graph(tmp_path)
     settings = {
         **second(tmp_path, arguments, talking(rationale={"weight": 1.0})),
@@ -164,9 +182,9 @@ def test_fewer_frozen_layers_change_nothing_at_the_start(tmp_path: Path) -> None
     ],
 )
 def test_another_adapter_is_refused_before_anything_is_written(
-    overrides: list[str], message: str, tmp_path: Path
+    overrides: list[str], message: str, contrast: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
-    arguments, run, _ = first_run(tmp_path)
+    arguments, run = contrast
     settings = second(tmp_path, arguments, talking())
     with pytest.raises(ConfigError, match=message) as raised:
         train_run(**settings, out=tmp_path / "new", model=str(run), overrides=overrides)
@@ -174,8 +192,10 @@ def test_another_adapter_is_refused_before_anything_is_written(
     assert not (tmp_path / "new").exists()
 
 
-def test_a_recipe_that_asks_for_another_rank_is_refused(tmp_path: Path) -> None:
-    arguments, run, _ = first_run(tmp_path)
+def test_a_recipe_that_asks_for_another_rank_is_refused(
+    contrast: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    arguments, run = contrast
     settings = second(tmp_path, arguments, talking())
     path = Path(settings["recipe"])
     path.write_text(path.read_text() + "\n[model]\nrank = 7\n")
@@ -187,8 +207,10 @@ def test_a_recipe_that_asks_for_another_rank_is_refused(tmp_path: Path) -> None:
     assert load_model(tmp_path / "new", "cpu").config.projection == 5
 
 
-def test_what_cannot_be_started_from(tmp_path: Path) -> None:
-    arguments, run, _ = first_run(tmp_path)
+def test_what_cannot_be_started_from(
+    own_contrast: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    arguments, run = own_contrast
     settings = second(tmp_path, arguments, talking())
     unfinished = tmp_path / "unfinished"
     shutil.copytree(run, unfinished)
@@ -200,7 +222,7 @@ def test_what_cannot_be_started_from(tmp_path: Path) -> None:
     weights.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match=r"trained\.safetensors"):
         train_run(**settings, out=tmp_path / "new", model=str(run))
-    shutil.rmtree(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
     before = {path.name for path in run.iterdir()}
     with pytest.raises(ConfigError, match="already holds a run"):
         train_run(**settings, out=run, model=str(run))
