@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from accord.evaluate.graph_qa import GraphQaConfig, GraphQaResult, evaluate_grap
 from accord.evaluate.statistics import paired_bootstrap
 from accord.evaluate.tables import table
 from accord.model.saving import model_folder
+from accord.train.cache import open_cache
 from accord.train.checkpoint import RunFolder
 from accord.train.environment import environment
 
@@ -82,21 +84,48 @@ class Plan:
         return [f"loop.steps={steps}", f"loop.validate_every={every}", *self.settings]
 
 
-def trained(run: Path, recipe: str, graph: str, model: str, qa: Path, settings: list[str]) -> Any:
-    """A finished run's result; trains it, or goes on with it, where that is needed."""
+def trained(
+    run: Path, recipe: str, graph: str, model: str, qa: Path, settings: list[str], place: Path
+) -> Any:
+    """A finished run's result; trains it, or goes on with it, where that is needed.
+
+    Runs of a set (below `place`) copy each other's states of the frozen layers, and keep their own
+    only where they had to read some.
+    """
     if not ((run / "result.json").is_file() and model_folder(run)):
         begun = (run / "config.toml").is_file()
+        others = sorted(str(kept.parent.parent) for kept in place.rglob("cache/hidden.json"))
+        more = [*settings, f"loop.cache_from={json.dumps(others)}"]
         train_run(
-            recipe, graph, run, None if begun else model, [] if begun else settings, qa=None
+            recipe, graph, run, None if begun else model, [] if begun else more, qa=None
             if begun else qa, resume=begun,
         )  # fmt: skip
+        if covered(run / "cache", [Path(other) / "cache" for other in others]):
+            shutil.rmtree(run / "cache")
     return RunFolder(run).read_json("result.json")
+
+
+def covered(cache: Path, others: list[Path]) -> bool:
+    """Whether other caches hold all that this one does."""
+    record = RunFolder(cache).read_json("hidden.json")
+    kept = [found for other in others if (found := open_cache(other, record["identity"]))]
+    own = open_cache(cache, record["identity"])
+    held = set().union(*(other.starts for other in kept))
+    return own is not None and own.starts.keys() <= held
 
 
 def checkpoint(name: str, plan: Plan, facts: Path) -> Path:
     """The run that has the facts in."""
     run = plan.folder / name / "facts"
-    trained(run, "kale/sft", SETS[name].graph, plan.model, facts, plan.shared(plan.fact_steps))
+    trained(
+        run,
+        "kale/sft",
+        SETS[name].graph,
+        plan.model,
+        facts,
+        plan.shared(plan.fact_steps),
+        run.parent,
+    )
     return run
 
 
@@ -110,13 +139,15 @@ def tuned(
         run = plan.folder / name / arm / f"seed-0-rate-{rate}"
         settings = [*plan.shared(plan.steps), *chosen.settings]
         settings += [f"loop.learning_rate={rate}", "seed=0"]
-        found = trained(run, chosen.recipe, SETS[name].graph, str(start), qa, settings)
+        found = trained(
+            run, chosen.recipe, SETS[name].graph, str(start), qa, settings, start.parent
+        )
         trials[rate] = float(found.get("valid", 0.0))
     best = max(trials, key=lambda rate: trials[rate])
     run = plan.folder / name / arm / f"seed-{seed}-rate-{best}"
     settings = [*plan.shared(plan.steps), *chosen.settings]
     settings += [f"loop.learning_rate={best}", f"seed={seed}"]
-    result = trained(run, chosen.recipe, SETS[name].graph, str(start), qa, settings)
+    result = trained(run, chosen.recipe, SETS[name].graph, str(start), qa, settings, start.parent)
     kept = ("seconds", "steps", "tokens", "valid", "best_step")
     return run, {"trials": trials, "rate": best, **{k: result.get(k) for k in kept}}
 
