@@ -213,9 +213,10 @@ def build_modelling(
         examples: Train examples.
     """
     config, texts = recipe.modelling, list[SpanTokens]()
+    size = min(config.tokens, model.longest or config.tokens)
     for example in _sample(list(examples), config.texts, recipe.seed):
         text, spans = example.mentions.text, _apart(example.mentions.spans)
-        texts += windows_of_text(read_spans(model, text, spans, False), config.tokens)
+        texts += windows_of_text(read_spans(model, text, spans, False), size)
     if model.reader.causal:
         return Modelling(texts, config, recipe.seed)
     words = load.without_adapter(model.lm).get_input_embeddings()  # type: ignore[operator]
