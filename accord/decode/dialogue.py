@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ class Dialogue:
             pass
         return self._turns[-1]
 
-    def stream(self, question: str) -> Iterator[str]:
+    def stream(self, question: str) -> Generator[str, None, None]:
         """Answers a question piece by piece.
 
         The turn is remembered when the last piece was taken; one that is interrupted leaves the

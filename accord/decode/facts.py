@@ -71,10 +71,10 @@ def select_facts(plans: Plans, entity: int, config: FactConfig | None = None) ->
     steps = [known.plan.steps[0] for known in plans.after(plans.start(entity))]
     relations = [_relation(plans, entity, step, config) for step in steps]
     relations = [fact for fact in relations if fact.citations]
-    single = [fact for fact in relations if len(fact.objects) == 1 and not fact.more]
     # 'Lima is a city in Peru' says what 'Lima is a city' does.
-    same = [fact for fact in single if opening and _repeats(graph, fact, opening[0])]
-    opening, single = same[:1] or opening, [fact for fact in single if fact not in same[:1]]
+    same = [fact for fact in relations if opening and _repeats(graph, fact, opening[0])][:1]
+    opening, relations = same or opening, [fact for fact in relations if fact not in same]
+    single = [fact for fact in relations if len(fact.objects) == 1 and not fact.more]
     lists = sorted((f for f in relations if f not in single), key=lambda f: len(f.objects))
     attributes = _attributes(graph, entity)
     room = max(config.count // 3, config.count - len(opening) - len(relations))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def test_chat_goes_on_after_an_interruption(
     from accord.decode import dialogue
 
     class Interrupted(dialogue.Dialogue):
-        def stream(self, question: str) -> Iterator[str]:
+        def stream(self, question: str) -> Generator[str, None, None]:
             yield from super().stream(question)
             if "Sweden" in question:
                 raise KeyboardInterrupt

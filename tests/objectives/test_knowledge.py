@@ -108,7 +108,7 @@ def test_learning_moves_probability_to_what_is_supported() -> None:
         with torch.no_grad():
             for parameter in parameters:
                 if parameter.grad is not None:
-                    parameter -= 0.05 * parameter.grad
+                    parameter.sub_(0.05 * parameter.grad)
                     parameter.grad = None
         again = step(0)["loss"]
     assert again < first
@@ -117,7 +117,7 @@ def test_learning_moves_probability_to_what_is_supported() -> None:
 def test_bad_settings() -> None:
     for wrong in ({"rows": 0}, {"supported": -1.0}, {"tokens": 2}):
         with pytest.raises(ConfigError):
-            KnowledgeConfig(weight=1.0, **wrong)  # type: ignore[arg-type]
+            KnowledgeConfig(weight=1.0, **wrong)
     with pytest.raises(ConfigError):
         KnowledgeConfig(weight=1.0, supported=0, unsupported=0, words=0)
     with pytest.raises(ConfigError, match="no text"):
