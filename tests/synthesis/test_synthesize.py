@@ -164,6 +164,26 @@ def test_missing_fields_name_the_line_and_lose_nothing(
         synthesize(family, out)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"answers": ["Oslo"]}', "no field 'question'"),
+        ('{"question": "Where?"}', "no field 'answers'"),
+        ('{"question": "", "answers": ["Oslo"]}', "field 'question' is empty"),
+        ('{"question": "Where?", "answers": []}', "field 'answers' is empty"),
+        ('{"question": "Where?", "answers": {"a": 1}}', "must be a list of texts"),
+        ('{"question": "Where?", "answers": ["a"], "path": ["a", "r"]}', "field 'path' must be"),
+        ('["Where?"]', "one JSON object"),
+        ('{"question": ', "not JSON"),
+    ],
+)
+def test_a_line_that_is_no_question_is_named(tmp_path: Path, line: str, said: str) -> None:
+    qa = tmp_path / "qa.jsonl"
+    qa.write_text(json.dumps(ASKED[0]) + "\n\n" + line + "\n")
+    with pytest.raises(DataError, match=rf"qa\.jsonl:3: .*{said}"):
+        list(read_questions(qa))
+
+
 def test_a_time_budget_of_zero_is_said(family: KnowledgeGraph, tmp_path: Path) -> None:
     config = SynthesisConfig(explain=ExplainConfig(seconds=0.0))
     report, _ = run(family, tmp_path, ASKED[:1], config)
