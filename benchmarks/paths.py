@@ -1,27 +1,34 @@
 """Path search: our three engines beside networkx, rustworkx and igraph.
 
-    python benchmarks/paths.py --peers /path/to/python-with-peers
-    python benchmarks/paths.py --graphs wn18rr metaqa --pairs 2000 --seconds 5
-    python benchmarks/paths.py --graphs --edges 100000 1000000 10000000 --plot growth.png
+    python benchmarks/paths.py --peers /path/to/python-with-peers --out FOLDER
+    python benchmarks/paths.py --out FOLDER --graphs wn18rr metaqa --edges --seconds 5
+    python benchmarks/paths.py --out FOLDER --graphs --edges 100000000
+
+Each graph is a cell, kept as FOLDER/GRAPH.json as soon as it is measured; repeating the command
+goes on with the graphs that have none. With `--minutes` no further graph is begun after so long.
+FOLDER/growth.png shows time and expanded entities a pair, and memory an edge, by size of graph.
 
 Pairs are the ends of random walks of `--hops` steps. All simple paths of up to that many hops are
 found, one thread, CPU time. Peers get the graph as a simple undirected one, since none keeps
 relation types: so every sequence of entities that they count is held against ours, and parallel
 triples, which only we tell apart, are counted beside. A peer stops after `--seconds`; its rate is
-that of the pairs it answered. Walks that may return to an entity (`--repeat entity` of the program)
-are measured for us alone: no peer has them.
+that of the pairs it answered. The default engine is also run on all cores, by wall time. Walks
+that may return to an entity (`--repeat entity` of the program) are measured for us alone: no peer
+has them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,6 +42,10 @@ from accord.graph.paths import Engine, PathConfig, PathResult, PathResults, Path
 
 PEERS = ("networkx", "rustworkx", "igraph")
 GRAPHS = ("wn18rr", "metaqa", "fb15k-237")
+EDGES = (10**5, 10**6, 10**7)
+GOAL_BYTES = 24
+PEER_EDGES = 10**6
+"""Larger graphs are not given to peers: only making their objects takes minutes and gigabytes."""
 Pairs = npt.NDArray[np.int64]
 
 
@@ -63,7 +74,8 @@ def power_law(edges: int, seed: int) -> KnowledgeGraph:
 def walked_pairs(search: PathSearch, count: int, hops: int, seed: int) -> Pairs:
     """Ends of random walks; both ends differ."""
     rng = np.random.default_rng(seed)
-    steps, found = search.adjacency, []
+    steps = search.adjacency
+    found: list[tuple[int, int]] = []
     while len(found) < count:
         start = here = int(rng.integers(search.graph.num_entities))
         for _ in range(hops):
@@ -78,7 +90,7 @@ def walked_pairs(search: PathSearch, count: int, hops: int, seed: int) -> Pairs:
 
 def measure(search: PathSearch, pairs: Pairs, seconds: float) -> tuple[PathResults, dict[str, Any]]:
     """Results and rates of one engine; fewer pairs where all would take too long."""
-    trial = max(1, len(pairs) // 50)
+    trial = max(1, min(20, len(pairs) // 50))
     spent = timed(lambda: search.find_pairs(pairs[:trial], threads=1))[1]
     pairs = pairs[: max(trial, min(len(pairs), int(trial * seconds / max(spent, 1e-6))))]
     results, spent = timed(lambda: search.find_pairs(pairs, threads=1))
@@ -147,6 +159,16 @@ def one_peer(
     }
 
 
+def threads(search: PathSearch, pairs: Pairs) -> dict[str, Any]:
+    """Wall seconds of one thread over those of all cores, on the same pairs."""
+    spent = []
+    for count in (1, 0):
+        begin = time.perf_counter()
+        search.find_pairs(pairs, threads=count)
+        spent.append(time.perf_counter() - begin)
+    return {"cores": len(os.sched_getaffinity(0)), "times_one_thread": spent[0] / spent[1]}
+
+
 def bench(graph: KnowledgeGraph, args: Any) -> dict[str, Any]:
     """All engines, both repeat modes, and the peers, on one graph."""
     config = PathConfig(max_hops=args.hops, max_paths=None, seconds=args.seconds)
@@ -167,7 +189,8 @@ def bench(graph: KnowledgeGraph, args: Any) -> dict[str, Any]:
             report[f"{engine}, repeat {repeat}"] = rates
             if results is None:
                 results = found
-    if args.peers and results is not None:
+                report["in parallel"] = threads(other, pairs[: len(found)])
+    if args.peers and results is not None and graph.num_triples <= PEER_EDGES:
         report.update(compare(graph, pairs[: len(results)], results, args))
         report["ratios"] = ratios(report)
     return report
@@ -181,51 +204,80 @@ def ratios(report: dict[str, Any]) -> dict[str, float]:
 
 
 def plot(reports: list[dict[str, Any]], file: Path) -> None:
-    """Microseconds a pair against the number of triples."""
+    """Time and expanded entities a pair, and memory an edge, against the number of triples."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    panels = figure.subplots(1, 3)
     names = [f"{engine}, repeat none" for engine in get_args(Engine)]
     for name in [*names, *PEERS]:
-        points = [
-            (report["triples"], 1e6 / report[name]["pairs_per_second"])
-            for report in reports
-            if report.get(name, {}).get("pairs_per_second")
-        ]
-        if points:
-            axes.plot(*zip(*points, strict=True), marker="o", label=name.split(",")[0])
-    axes.set(xscale="log", yscale="log", xlabel="triples", ylabel="microseconds a pair")
-    axes.legend()
+        rows = [report for report in reports if report.get(name, {}).get("pairs_per_second")]
+        sizes, label = [row["triples"] for row in rows], name.split(",")[0]
+        times = [1e6 / row[name]["pairs_per_second"] for row in rows]
+        panels[0].plot(sizes, times, marker="o", label=label)
+        if name in names:
+            expanded = [row[name]["expanded_per_pair"] for row in rows]
+            panels[1].plot(sizes, expanded, marker="o", label=label)
+    sizes = [row["triples"] for row in reports]
+    panels[2].plot(sizes, [row["bytes_per_edge"] for row in reports], marker="o", label="memory")
+    panels[2].axhline(GOAL_BYTES, linestyle=":", label="goal")
+    panels[2].set(ylim=(0, None))
+    titles = ("microseconds a pair", "expanded entities a pair", "bytes an edge")
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set(xscale="log", xlabel="triples", ylabel=title)
+        axes.legend()
+    for axes in panels[:2]:
+        axes.set(yscale="log")
     figure.savefig(file, dpi=150)
 
 
-def graphs(args: Any) -> Iterator[KnowledgeGraph]:
+def cells(args: Any) -> Iterator[tuple[str, Callable[[], KnowledgeGraph]]]:
+    """The name of each graph, and what makes it."""
     for name in args.graphs:
-        yield load_graph(name)
+        yield name, partial(load_graph, name)
     for edges in args.edges:
-        yield power_law(edges, args.seed)
+        yield f"power-law-{edges}", partial(power_law, edges, args.seed)
+
+
+def measured(args: Any) -> list[dict[str, Any]]:
+    """The report of each graph: kept from before, or measured now while there is time."""
+    begin, reports = time.monotonic(), []
+    settings = {name: getattr(args, name) for name in ("pairs", "hops", "seconds", "seed", "peers")}
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, make in cells(args):
+        file = args.out / f"{name}.json"
+        kept = json.loads(file.read_text()) if file.exists() else {}
+        if kept.get("settings") != settings:
+            if time.monotonic() - begin > args.minutes * 60:
+                print(f"{name}: no time left; repeat the command", file=sys.stderr)
+                continue
+            kept = {"settings": settings, **bench(make(), args)}
+            half = file.with_suffix(".part")
+            half.write_text(json.dumps(kept, indent=1) + "\n")
+            half.replace(file)
+        print(json.dumps(kept, indent=1), flush=True)
+        reports.append(kept)
+    return reports
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--out", type=Path, required=True, help="folder of results")
     parser.add_argument("--graphs", nargs="*", default=list(GRAPHS))
-    parser.add_argument("--edges", nargs="*", type=int, default=[])
-    parser.add_argument("--pairs", type=int, default=2_000)
+    parser.add_argument("--edges", nargs="*", type=int, default=list(EDGES), help="synthetic ones")
+    parser.add_argument("--pairs", type=int, default=20_000)
     parser.add_argument("--hops", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each engine and peer")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each engine and peer")
+    parser.add_argument("--minutes", type=float, default=10.0, help="begin no graph after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peers", help="interpreter that has networkx, rustworkx and igraph")
-    parser.add_argument("--plot", type=Path, help="growth with the number of triples")
     args = parser.parse_args()
-    reports = []
-    for graph in graphs(args):
-        reports.append(bench(graph, args))
-        print(json.dumps(reports[-1], indent=1), flush=True)
-    if args.plot:
-        plot([report for report in reports if report["graph"].startswith("power-law")], args.plot)
+    reports = measured(args)
+    synthetic = [report for report in reports if report["graph"].startswith("power-law")]
+    if synthetic:
+        plot(synthetic, args.out / "growth.png")
     differ = [
         (report["graph"], peer)
         for report in reports
