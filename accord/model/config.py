@@ -71,6 +71,9 @@ class ModelConfig:
     query: QueryForm = "text"
     """How a query is embedded: text reads ``[ HEAD, RELATION ]`` as KaLM does; product multiplies
     the embeddings of head and relation, each read alone."""
+    pooling: Literal["last", "both"] = "last"
+    """What stands for a text of a causal model: last is the state at its last token, as in KaLM;
+    both puts the mean of the frozen layers' states beside it, and needs those and a projection."""
     projection: int = 0
     """Dimension of a trained linear map a view after pooling; 0 is none, as in KaLM."""
     embedding_dropout: float = 0.0
@@ -98,6 +101,11 @@ class ModelConfig:
             raise ConfigError(
                 f"model.query={self.query} multiplies mapped embeddings",
                 "set model.projection, such as 128, or model.query=text",
+            )
+        if self.pooling == "both" and not (self.projection and self.freeze_layers):
+            raise ConfigError(
+                "model.pooling=both maps the frozen layers' mean beside the last token",
+                "set model.projection and model.freeze_layers, or model.pooling=last",
             )
         if self.reading == "segments" and self.freeze_layers == 0:
             raise ConfigError(

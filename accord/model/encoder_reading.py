@@ -53,8 +53,8 @@ class EncoderReader(Reader):
         return [(False, self._framed(sequence))]
 
     def ends(self, lengths: Int64) -> Int64:
-        """(N,) the place that stands for a whole text: the mean."""
-        return np.full_like(lengths, MEAN)
+        """(N, 1) the place that stands for a whole text: the mean."""
+        return np.full_like(lengths[:, None], MEAN)
 
     def states_at(self, sequences: list[Sequence], rows: Int64, positions: Int64) -> torch.Tensor:
         """As `Reader.states_at`; `MEAN` as a position asks for the mean over the text."""
@@ -128,10 +128,15 @@ def is_encoder(name: str) -> bool:
 
 
 def reader_of(
-    lm: nn.Module, freeze_layers: int, segments: bool, tokenizer: Any, device: torch.device
+    lm: nn.Module,
+    freeze_layers: int,
+    segments: bool,
+    tokenizer: Any,
+    device: torch.device,
+    means: bool = False,
 ) -> Reader:
     """The reader that fits a model; arguments as for `Reader`."""
     if not load.writes(lm):
         return EncoderReader(lm, freeze_layers, tokenizer, device)
     sink, fill = tokens(tokenizer, QUERY_OPEN)[0], int(tokenizer.pad_token_id)
-    return Reader(lm, freeze_layers, segments, sink, fill, device)
+    return Reader(lm, freeze_layers, segments, sink, fill, device, means)

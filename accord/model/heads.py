@@ -32,6 +32,7 @@ class Projection(nn.Module):
 
     def __init__(self, hidden: int, width: int, form: QueryForm = "text") -> None:
         super().__init__()
+        self.hidden = hidden
         self.width = width or hidden
         self.maps = nn.ModuleDict()
         for view in VIEWS[form] if width else ():

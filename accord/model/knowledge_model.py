@@ -74,10 +74,10 @@ class KnowledgeModel(nn.Module):
         self.text = text
         self.device = device
         self.memory = memory
-        width = load.hidden_width(lm)
+        both, segments = config.pooling == "both", config.reading == "segments"
+        width = load.hidden_width(lm) * (2 if both else 1)
         self.projection = Projection(width, config.projection, config.query).to(device)
-        segments = config.reading == "segments"
-        self.reader = reader_of(lm, config.freeze_layers, segments, tokenizer, device)
+        self.reader = reader_of(lm, config.freeze_layers, segments, tokenizer, device, both)
         self._texts: tuple[str, GraphTexts] | None = None
 
     @classmethod
@@ -154,7 +154,7 @@ class KnowledgeModel(nn.Module):
         """Hidden states to embeddings.
 
         Args:
-            hidden: (N, D) hidden states at the last token.
+            hidden: (N, D) hidden states at the last token, or (N, 2 D), see `pooling`.
             view: Which map is used.
             drop: Random numbers for the dropout of training; None leaves it out.
 
@@ -237,19 +237,19 @@ class KnowledgeModel(nn.Module):
             view: What progress calls them.
 
         Returns:
-            (N, D) float32.
+            (N, D) float32, or (N, 2 D).
         """
         place = {sequence: i for i, sequence in enumerate(dict.fromkeys(sequences))}
         distinct = list(place)
         lengths = np.array([length(s) for s in distinct], dtype=np.int64)
-        width = load.hidden_width(self.lm)
-        out = np.empty((len(distinct), width), dtype=np.float32)
+        ends = self.reader.ends(lengths)  # (N, P)
+        out = np.empty((len(distinct), self.projection.hidden), dtype=np.float32)
         with track(f"reading {VIEW_NAMES[view]}", int(lengths.sum()), "tokens") as advance:
             for group in chunks_by_length(lengths, EMBED_TOKENS):
                 texts = [distinct[i] for i in group]
-                ends = self.reader.ends(lengths[group])
-                hidden = self.reader.states_at(texts, np.arange(len(group)), ends)
-                out[group] = hidden.float().cpu().numpy()
+                rows = np.repeat(np.arange(len(group)), ends.shape[1])
+                hidden = self.reader.states_at(texts, rows, ends[group].reshape(-1))
+                out[group] = hidden.float().cpu().reshape(len(group), -1)
                 advance(int(lengths[group].sum()))
         return out[[place[s] for s in sequences]]
 

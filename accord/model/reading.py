@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.nn import functional
 
 from accord.model import load
 from accord.model.fusion import knowing
@@ -55,6 +56,7 @@ class Reader:
             whatever it is, so its state says little; the sink takes that place and is dropped.
         fill: Token id for padding.
         device: Where the model is.
+        means: The frozen layers' mean over a text stands for it beside its last token.
     """
 
     causal = True
@@ -68,6 +70,7 @@ class Reader:
         sink: int,
         fill: int,
         device: torch.device,
+        means: bool = False,
     ) -> None:
         self.lm = lm
         self.freeze_layers = freeze_layers
@@ -76,6 +79,7 @@ class Reader:
         self.fill = fill
         self.device = device
         self.store: HiddenStore | None = None
+        self.means = means
 
     def pieces(self, sequence: Sequence) -> list[Key]:
         """What the frozen layers read for a sequence, in order."""
@@ -84,8 +88,12 @@ class Reader:
         return [(i > 0, segment) for i, segment in enumerate(sequence) if segment]
 
     def ends(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """(N,) the place whose state stands for a whole text of so many tokens: its last one."""
-        return lengths - 1
+        """(N, P) the places whose states stand for a whole text of so many tokens.
+
+        The last one; with `means` also -n, which asks for the mean over the first n tokens.
+        """
+        last = lengths[:, None] - 1
+        return np.concatenate([last, -lengths[:, None]], axis=1) if self.means else last
 
     def states_at(
         self,
@@ -98,11 +106,28 @@ class Reader:
         Args:
             sequences: N sequences.
             rows: (M,) which sequence.
-            positions: (M,) which token of it.
+            positions: (M,) which token of it; -n for the mean of the frozen layers' states over
+                its first n tokens.
 
         Returns:
             (M, D), with gradient where the upper layers are trained.
         """
+        whole = positions < 0
+        if not whole.any():
+            return self._states_at(sequences, rows, positions)
+        means = frozen_means(self.lower(sequences).states, rows[whole], -positions[whole])
+        found = self._states_at(sequences, rows[~whole], positions[~whole])
+        states = found.new_empty((len(rows), found.shape[1]))
+        places = torch.from_numpy(whole).to(self.device)
+        states[places], states[~places] = means.to(states.dtype), found
+        return states
+
+    def _states_at(
+        self,
+        sequences: list[Sequence],
+        rows: npt.NDArray[np.int64],
+        positions: npt.NDArray[np.int64],
+    ) -> torch.Tensor:
         where, again = np.unique(np.stack([rows, positions]), axis=1, return_inverse=True)
         points = tuple(torch.from_numpy(np.ascontiguousarray(x)).to(self.device) for x in where)
         if not self.freeze_layers:
@@ -211,6 +236,31 @@ class Reader:
     def _lower_mask(self, ids: torch.Tensor, lengths: npt.NDArray[np.int64]) -> torch.Tensor | None:
         """What is read of (n, L) padded ids; none for a causal model padded on the right."""
         return None
+
+
+def frozen_means(
+    states: torch.Tensor, rows: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+) -> torch.Tensor:
+    """Means over the beginnings of texts, each token's state scaled to the same length.
+
+    The first token is left out where there are others: it draws attention whatever it is, and its
+    state is many times longer.
+
+    Args:
+        states: (N, L, D).
+        rows: (M,) which text.
+        counts: (M,) how many of its tokens.
+
+    Returns:
+        (M, D), without gradient.
+    """
+    with torch.no_grad():
+        scaled = functional.rms_norm(states.float(), states.shape[-1:])
+        sums = functional.pad(scaled.cumsum(1), (0, 0, 1, 0))  # (N, L + 1, D)
+        first = np.minimum(1, counts - 1)
+        at, begin, end = (torch.from_numpy(x).to(states.device) for x in (rows, first, counts))
+        means: torch.Tensor = (sums[at, end] - sums[at, begin]) / (end - begin)[:, None]
+        return means
 
 
 def flat(sequence: Sequence) -> Segment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from accord.model.encoder_reading import MEAN
 from accord.text.examples import Sequence, View, length
 
 Int64 = npt.NDArray[np.int64]
+Ends = Callable[[Int64], Int64]
+"""(N,) lengths of texts -> (N, P) the places whose states stand for each text."""
 
 
 @dataclass(frozen=True)
@@ -181,17 +182,23 @@ def points_after(sequences: list[Sequence], prefix_lengths: list[int]) -> tuple[
     return points, np.array(targets, dtype=np.int64)
 
 
-def places_of(request: Request, causal: bool) -> Points:
+def places_of(request: Request, ends: Ends) -> Points:
     """The places whose states a request needs.
 
     Args:
         request: What is asked.
-        causal: Whether a text's last token has seen all of it; else the mean stands for a text.
+        ends: Which places stand for a whole text; those of one text come one after the other.
     """
     if not isinstance(request, Encode):
         return request.points
-    ends = last_points(request.sequences)
-    return ends if causal else Points(ends.rows, np.full_like(ends.positions, MEAN))
+    lengths = np.array([length(sequence) for sequence in request.sequences], dtype=np.int64)
+    places = ends(lengths)
+    return Points(np.repeat(np.arange(len(lengths)), places.shape[1]), places.reshape(-1))
+
+
+def last_token(lengths: Int64) -> Int64:
+    """(N, 1) the place that stands for a text where nothing else is said."""
+    return lengths[:, None] - 1
 
 
 def last_points(sequences: list[Sequence]) -> Points:

@@ -1,9 +1,8 @@
 """One training step: gathers what objectives ask for, reads it once, and goes backward.
 
-Reading is chunked. The states at the places that objectives ask about are collected, the losses
-are computed on them, and their gradient is carried back chunk by chunk (gradient caching), so the
-number of negatives does not depend on memory. With several processes each reads its share of the
-chunks and every process computes the same losses on all states.
+Reading is chunked. The states that objectives ask for are collected, the losses are computed on
+them, and their gradient is carried back chunk by chunk (gradient caching), so the number of
+negatives does not depend on memory. Of several processes each reads its share of the chunks.
 
 Source: Gao et al. 2021 (arXiv 2101.06983) for gradient caching.
 """
@@ -25,6 +24,7 @@ from accord.model import load
 from accord.model.knowledge_model import KnowledgeModel
 from accord.objectives.base import (
     Encode,
+    Ends,
     Loss,
     Objective,
     Points,
@@ -33,6 +33,7 @@ from accord.objectives.base import (
     States,
     Teacher,
     TeacherOutput,
+    last_token,
     places_of,
 )
 from accord.text.collate import chunks_by_length
@@ -57,19 +58,21 @@ class Plan:
     """(T,) texts that only a teacher reads, so that no gradient goes through them."""
 
 
-def plan_reading(requests: Mapping[tuple[str, str], Request], causal: bool = True) -> Plan:
+def plan_reading(
+    requests: Mapping[tuple[str, str], Request], causal: bool = True, ends: Ends = last_token
+) -> Plan:
     """Merges equal texts, and texts that another one begins with.
 
     A causal model's state at a token depends on what is before it only, so the embedding of a
     query comes from the same reading as its completion.
 
     Args:
-        requests: By objective and name; what a teacher with the first weights reads is not in the
-            plan.
+        requests: By objective and name; those of a teacher with the first weights are left out.
         causal: Whether a token sees only what is before it; an encoder's sees all.
+        ends: Which places stand for a whole text.
 
     Returns:
-        The plan; places are in the order of the requests.
+        The plan, places in the order of the requests.
     """
     asked = {k: r for k, r in requests.items() if not _from_start(r)}
     whole = [s for request in asked.values() for s in request.sequences]
@@ -79,7 +82,7 @@ def plan_reading(requests: Mapping[tuple[str, str], Request], causal: bool = Tru
     quiet = np.ones(len(texts), dtype=np.bool_)
     rows, positions, spans, start = [], [], {}, 0
     for key, request in asked.items():
-        points = places_of(request, causal)
+        points = places_of(request, ends)
         local = np.array([number[host[s]] for s in request.sequences], dtype=np.int64)
         quiet[local] &= isinstance(request, Teacher)
         rows.append(local[points.rows])
@@ -179,7 +182,7 @@ class Step:
             for o, _ in self.objectives
             for key, request in o.requests(batches[o.name]).items()
         }
-        plan = plan_reading(requests, self.model.reader.causal)
+        plan = plan_reading(requests, self.model.reader.causal, self.model.reader.ends)
         chunks = self._chunks(plan)
         states, graphs = self._read(plan, chunks, step)
         outputs = self._outputs(plan, requests, states, step)
@@ -275,7 +278,8 @@ class Step:
         for (name, key), span in plan.spans.items():
             request = requests[name, key]
             if isinstance(request, Encode):
-                outputs[name][key] = self.model.pool(states[span], request.view, drop)
+                found = states[span].reshape(len(request.sequences), -1)
+                outputs[name][key] = self.model.pool(found, request.view, drop)
             elif isinstance(request, States):
                 outputs[name][key] = states[span]
             elif isinstance(request, Score):

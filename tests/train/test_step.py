@@ -47,10 +47,10 @@ READINGS: list[dict[str, Any]] = [
     {"projection": 5},
     {"projection": 5, "query": "product"},
     {"projection": 5, "query": "product", "freeze_layers": 2},
+    {"projection": 5, "freeze_layers": 2, "pooling": "both"},
 ]
-readings = pytest.mark.parametrize(
-    "model", READINGS, ids=["all", "frozen", "segments", "full", "p", "product", "product frozen"]
-)
+NAMES = ["all", "frozen", "segments", "full", "p", "product", "product frozen", "both"]
+readings = pytest.mark.parametrize("model", READINGS, ids=NAMES)
 
 
 @readings
@@ -190,6 +190,20 @@ def test_places_lie_in_texts_that_begin_with_the_sequence(
     for text in plan.texts:
         assert text in encoded or text in scored
         assert not any(other != text and other[: len(text)] == text for other in plan.texts)
+
+
+def test_the_mean_beside_the_last_token_is_that_of_the_frozen_layers() -> None:
+    model, _ = tiny_setup(tiny_recipe({"projection": 5, "freeze_layers": 2, "pooling": "both"}))
+    texts: list[Sequence] = [((3, 4, 5, 6),), ((7,),), ((3, 4),)]
+    found = torch.from_numpy(model.hidden_states(texts, "tail"))
+    for text, states in zip(texts, found, strict=True):
+        lower = model.reader.lower([text]).states[0]
+        kept = lower[1:] if len(lower) > 1 else lower
+        scaled = kept / kept.square().mean(-1, keepdim=True).sqrt()
+        last = model.reader.last_hidden([text])[0, -1]
+        torch.testing.assert_close(
+            states, torch.cat([last, scaled.mean(0)]).detach(), atol=1e-4, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("model", READINGS[1:3], ids=["full", "segments"])
