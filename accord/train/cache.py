@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from accord.text.examples import Sequence
 FILL_BLOCK = 65_536
 GIGABYTE = 1e9
 STATES, PIECES, RECORD = "hidden.npy", "pieces.npz", "hidden.json"
+PROGRESS = ".hidden.progress.json"
 
 
 class HiddenCache:
@@ -88,9 +90,10 @@ def build_cache(
         folder.mkdir(parents=True, exist_ok=True)
         record.unlink(missing_ok=True)
         kept = [cache for other in others if (cache := open_cache(other, identity))]
-        _fill(reader, pieces, lengths, path, (int(lengths.sum()), width), dtype, kept)
+        with _open_rows(path, (int(lengths.sum()), width), dtype) as rows:
+            _fill(reader, pieces, lengths, path, rows, kept, mark)
         _write_pieces(folder / PIECES, pieces, lengths)
-        _write_mark(record, {"mark": mark, "identity": identity, "tokens": int(lengths.sum())})
+        _write_record(record, {"mark": mark, "identity": identity, "tokens": int(lengths.sum())})
     return HiddenCache(np.load(path, mmap_mode="r"), starts)
 
 
@@ -140,7 +143,7 @@ def _read_record(record: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _write_mark(record: Path, value: dict[str, object]) -> None:
+def _write_record(record: Path, value: dict[str, object]) -> None:
     work = record.with_name(f".{record.name}")
     work.write_text(json.dumps(value))
     work.replace(record)
@@ -177,22 +180,46 @@ def _fill(
     pieces: list[Key],
     lengths: npt.NDArray[np.int64],
     path: Path,
-    shape: tuple[int, int],
-    dtype: np.dtype[np.generic],
+    rows: npt.NDArray[np.generic],
     kept: list[HiddenCache],
+    mark: str,
 ) -> None:
+    """Copies what others kept and reads the rest; a killed reading goes on at its last group."""
+    starts = np.cumsum(lengths) - lengths
+    fresh = _copy(rows, pieces, starts, lengths, kept)
+    groups = list(chunks_by_length(lengths[fresh], FILL_BLOCK)) if len(fresh) else []
+    progress, mark = path.with_name(PROGRESS), f"{mark} {len(fresh)}"
+    found = _read_record(progress)
+    done = int(str(found["groups"])) if found.get("mark") == mark else 0
+    rest = int(sum(lengths[fresh[group]].sum() for group in groups[done:]))
+    with track("reading frozen layers", rest, "tokens") as advance:
+        for number, group in enumerate(groups[done:], done + 1):
+            chosen = fresh[group]
+            states = reader.read_pieces([pieces[i] for i in chosen]).float().cpu().numpy()
+            _put(rows, states, starts[chosen], lengths[chosen], path)
+            cast(np.memmap, rows).flush()
+            _write_record(progress, {"mark": mark, "groups": number})
+            advance(int(lengths[chosen].sum()))
+    progress.unlink(missing_ok=True)
+
+
+@contextmanager
+def _open_rows(
+    path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]
+) -> Iterator[npt.NDArray[np.generic]]:
+    """Rows to fill, under another name until they are whole; a begun file is taken up again."""
+    work = path.with_name(f".{path.name}")
     try:
-        rows = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        _reserve(path)
-        starts = np.cumsum(lengths) - lengths
-        fresh = _copy(rows, pieces, starts, lengths, kept)
-        with track("reading frozen layers", int(lengths[fresh].sum()), "tokens") as advance:
-            for group in chunks_by_length(lengths[fresh], FILL_BLOCK) if len(fresh) else ():
-                chosen = fresh[group]
-                states = reader.read_pieces([pieces[i] for i in chosen]).float().cpu().numpy()
-                _put(rows, states, starts[chosen], lengths[chosen], path)
-                advance(int(lengths[chosen].sum()))
-        rows.flush()
+        begun = np.load(work, mmap_mode="r+") if work.is_file() else None
+    except (OSError, ValueError):
+        begun = None
+    try:
+        if begun is None or begun.shape != shape or begun.dtype != dtype:
+            path.with_name(PROGRESS).unlink(missing_ok=True)
+            begun = np.lib.format.open_memmap(work, mode="w+", dtype=dtype, shape=shape)
+            _reserve(work)
+        yield begun
+        work.replace(path)
     except OSError as error:
         raise DataError(
             f"cannot write the cache ({error})", path, hint="free disk space"
