@@ -37,7 +37,7 @@ check: $(STAMP)
 	scripts/check
 
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 	$(BIN)/python -m pytest -m real_model
 
 bench: install
