@@ -23,6 +23,11 @@ class StringTable(Sequence[str]):
     def __init__(self, data: Bytes, offsets: Ints) -> None:
         self.data = data
         self.offsets = offsets
+        # Views of memory: a memory-mapped array takes ten times longer to give one item.
+        self._bytes, self._bounds = np.asarray(data).data, np.asarray(offsets).data
+
+    def __reduce__(self) -> tuple[type[StringTable], tuple[Bytes, Ints]]:
+        return StringTable, (self.data, self.offsets)
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> StringTable:
@@ -44,7 +49,7 @@ class StringTable(Sequence[str]):
 
     def raw(self, index: int) -> bytes:
         """The UTF-8 bytes of one string."""
-        return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes()
+        return bytes(self._bytes[self._bounds[index] : self._bounds[index + 1]])
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # int | slice
         if isinstance(index, slice):
@@ -78,7 +83,7 @@ class StringTable(Sequence[str]):
         Returns:
             Its index, or -1.
         """
-        key = value.encode("utf-8", "surrogatepass")
+        key, order = value.encode("utf-8", "surrogatepass"), np.asarray(order)
         low, high = 0, len(order)
         while low < high:
             middle = (low + high) // 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,8 @@ class Question:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of its line; empty fields are left out."""
-        found = asdict(self)
-        found["paths"] = [{"hops": [asdict(hop) for hop in path]} for path in self.paths]
+        found = dict(vars(self))
+        found["paths"] = [{"hops": [dict(vars(hop)) for hop in path]} for path in self.paths]
         return {k: v for k, v in found.items() if v or k in ("question", "answers")}
 
 
