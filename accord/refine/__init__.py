@@ -1,0 +1,1 @@
+"""The graph made better: what looks wrong or is missing, reviewed, applied and undone."""
