@@ -19,10 +19,12 @@ import numpy.typing as npt
 
 from accord.errors import DataError, GraphError
 from accord.graph.strings import StringTable
-from accord.graph.writing import new_folder
+from accord.graph.writing import new_folder, recover_folder
 
 SPLITS = ("train", "valid", "test")
 SNAPSHOT_FORMAT = 1
+PENDING = "pending"
+"""File in a graph folder while its record may be ahead of its snapshot."""
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 TABLES = (
@@ -324,6 +326,8 @@ def snapshot_folder(folder: str | Path) -> Path:
         DataError: The folder holds neither.
     """
     path = Path(folder)
+    if (path / "store").is_dir() and not (path / "snapshot").is_dir():
+        recover_folder(path / "snapshot")
     for candidate in (path / "snapshot", path):
         if (candidate / "graph.json").is_file():
             return candidate

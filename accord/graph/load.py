@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from accord.errors import DataError, nearest
-from accord.graph.graph import SNAPSHOT_FORMAT, KnowledgeGraph
+from accord.graph.graph import PENDING, SNAPSHOT_FORMAT, KnowledgeGraph
 
 
 def load_graph(spec: str | Path) -> KnowledgeGraph:
@@ -23,6 +23,10 @@ def load_graph(spec: str | Path) -> KnowledgeGraph:
         DataError: There is no such thing, or it cannot be read.
     """
     path = Path(spec)
+    if (path / PENDING).is_file():
+        from accord.graph.store import mend
+
+        mend(path)
     for folder in (path / "snapshot", path):
         if (folder / "graph.json").is_file():
             return KnowledgeGraph.load(folder)

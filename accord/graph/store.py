@@ -9,99 +9,40 @@ changed, and `urn:accord:graph:log` when and why.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
-from pyoxigraph import DefaultGraph, Literal, NamedNode, Quad, Store
+from pyoxigraph import NamedNode, Quad, Store
 
 from accord.errors import DataError, GraphError
 from accord.graph import iris
-from accord.graph.builder import LANG_STRING, XSD_STRING
 from accord.graph.formats_rdf import QuadReader
-from accord.graph.graph import KnowledgeGraph
+from accord.graph.graph import PENDING, KnowledgeGraph
 from accord.graph.labels import ImportOptions
-from accord.graph.writing import disk
+from accord.graph.patches import TRAIN, GraphName, LogEntry, Patch, Statement
+from accord.graph.updates import LOG, block, drops, in_delta, log_quads, read_log
+from accord.graph.writing import clear_leftovers, disk
 
-LOG = NamedNode(iris.LOG)
-TRAIN = DefaultGraph()
+__all__ = [
+    "GraphStore",
+    "LogEntry",
+    "Patch",
+    "Statement",
+    "asserted_graphs",
+    "record_quads",
+    "refresh",
+]
+
 HELD_OUT = tuple(iris.HELD_OUT.values())
-GraphName = NamedNode | DefaultGraph
-INTERNAL = (iris.PATCH, iris.PROPOSED, iris.REJECTED, iris.LOG)
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One triple or one attribute, by ids."""
-
-    subject: str
-    predicate: str
-    value: str
-    """The tail's id, or a literal's value."""
-    literal: bool = False
-    datatype: str = XSD_STRING
-    language: str = ""
-
-    def __post_init__(self) -> None:
-        if self.language:
-            object.__setattr__(self, "datatype", LANG_STRING)
-
-    def quad(self, graph: GraphName) -> Quad:
-        """This statement as RDF in a graph."""
-        subject, predicate = (NamedNode(iris.to_iri(i)) for i in (self.subject, self.predicate))
-        if not self.literal:
-            return Quad(subject, predicate, NamedNode(iris.to_iri(self.value)), graph)
-        if self.language:
-            return Quad(subject, predicate, Literal(self.value, language=self.language), graph)
-        datatype = NamedNode(iris.to_iri(self.datatype))
-        return Quad(subject, predicate, Literal(self.value, datatype=datatype), graph)
-
-    @classmethod
-    def of(cls, quad: Quad) -> Statement:
-        """The statement that a quad makes."""
-        subject, predicate, term = quad.subject, quad.predicate, quad.object
-        assert isinstance(subject, NamedNode)
-        ids = iris.from_iri(subject.value), iris.from_iri(predicate.value)
-        if isinstance(term, Literal):
-            datatype = iris.from_iri(term.datatype.value)
-            return cls(*ids, term.value, True, datatype, term.language or "")
-        assert isinstance(term, NamedNode)
-        return cls(*ids, iris.from_iri(term.value))
-
-
-@dataclass(frozen=True)
-class Patch:
-    """A change to what is asserted."""
-
-    add: tuple[Statement, ...] = ()
-    remove: tuple[Statement, ...] = ()
-    note: str = ""
-    """Why, for the log."""
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """One line of the log."""
-
-    id: str
-    order: int
-    """1 for the first; never changes."""
-    time: str
-    """UTC, ISO 8601."""
-    note: str
-    added: int
-    """Statements that were not there before."""
-    removed: int
-    """Statements that were there before."""
-    undoes: str = ""
-    """The patch that this entry rolled back; empty for a patch."""
-    undone: bool = False
-    """Whether a later entry rolled this patch back."""
+INTERNAL = (iris.PATCH, iris.PROPOSED, iris.ACCEPTED, iris.REJECTED, iris.LOG)
+QuadChange = tuple[Sequence[str], Sequence[Quad]]
+"""(named graphs to drop, quads to insert)."""
 
 
 class GraphStore:
@@ -123,6 +64,11 @@ class GraphStore:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._lock = threading.RLock()
+        # Nobody else writes while this store is open, so what was read once stays true: without
+        # that, the ten-thousandth patch would read the log of all before it.
+        self._entries: dict[str, LogEntry] | None = None
+        self._asserted: list[GraphName] | None = None
+        self._deltas: dict[str, list[str]] | None = None
         self._store = _open(self.folder)
 
     def __enter__(self) -> GraphStore:
@@ -144,7 +90,9 @@ class GraphStore:
 
     def asserted_graphs(self) -> list[GraphName]:
         """The graphs whose statements count as known: the default one and the source's own."""
-        return asserted_graphs(self._store)
+        if self._asserted is None:
+            self._asserted = asserted_graphs(self._store)
+        return list(self._asserted)
 
     def quads(self, held_out: bool = True) -> Iterator[Quad]:
         """What the record states.
@@ -161,14 +109,16 @@ class GraphStore:
         """Applies a patch: all of it and its log entry, or nothing.
 
         Only what it really changes is kept as its delta: a statement that was there already is
-        not added, and rollback will not remove it.
+        not added, and rollback will not remove it. A patch that is in force already is not
+        applied again: nothing is written.
 
         Args:
             patch: Statements to add (to train) and to remove (from every asserted graph; valid
                 and test are never touched).
 
         Returns:
-            The log entry, with how many statements really changed.
+            The log entry, with how many statements really changed; the earlier one for a patch
+            that is in force.
 
         Raises:
             GraphError: The patch adds and removes the same statement.
@@ -178,17 +128,27 @@ class GraphStore:
         if both:
             raise GraphError(f"the patch adds and removes the same statement: {both.pop()}")
         with self._lock:
+            known = self.applied(patch)
+            if known is not None:
+                return known
             wanted = dict.fromkeys(statement.quad(TRAIN) for statement in patch.add)
             add = [quad for quad in wanted if quad not in self._store]
             graphs = self.asserted_graphs()
             gone = dict.fromkeys(s.quad(graph) for s in patch.remove for graph in graphs)
-            return self._write(add, [q for q in gone if q in self._store], patch.note, "")
+            remove = [quad for quad in gone if quad in self._store]
+            return self._write(add, remove, note=patch.note, patch=patch.digest)
 
-    def rollback(self, patch_id: str) -> LogEntry:
+    def applied(self, patch: Patch) -> LogEntry | None:
+        """The entry by which a patch is in force; None where it is not."""
+        same = (e for e in self._log().values() if e.active and e.patch == patch.digest)
+        return next(same, None)
+
+    def rollback(self, patch_id: str, also: QuadChange = ((), ())) -> LogEntry:
         """Undoes a patch exactly: what it added goes, what it removed comes back where it was.
 
         Args:
             patch_id: As in the log.
+            also: Named graphs to drop and quads to insert in the same update, as in `change`.
 
         Returns:
             The new log entry.
@@ -198,32 +158,66 @@ class GraphStore:
                 statements and has to be undone first.
         """
         with self._lock:
-            log = {entry.id: entry for entry in self.log()}
+            log = self._log()
             entry = log.get(patch_id)
-            if entry is None or entry.undoes or entry.undone:
+            if entry is None or not entry.active:
+                active = [e.id for e in log.values() if e.active]
                 raise GraphError(
                     f"there is no patch {patch_id!r} to undo",
-                    "to undo: " + (", ".join(e.id for e in log.values() if _active(e)) or "none"),
+                    "to undo: " + (", ".join(active[-20:]) or "none"),
                 )
-            later = [e.id for e in log.values() if _active(e) and e.order > entry.order]
-            blocking = self._touching_same(patch_id, later)
+            add, remove = self._delta(patch_id)
+            blocking = self._touching_same(entry, add + remove)
             if blocking:
                 raise GraphError(
                     f"patch {patch_id} cannot be undone before {', '.join(blocking)}: they "
                     "changed the same statements",
                     f"roll back {blocking[-1]} first",
                 )
-            add, remove = self._delta(patch_id)
-            return self._write(remove, add, f"rollback of {patch_id}", patch_id)
+            note = f"rollback of {patch_id}"
+            return self._write(remove, add, also, note=note, undoes=patch_id)
+
+    def change(self, drop: Sequence[str], insert: Sequence[Quad]) -> None:
+        """Changes graphs beside what is asserted (proposals), in one update.
+
+        Args:
+            drop: IRIs of named graphs that go.
+            insert: Quads that come, after the graphs went.
+
+        Raises:
+            GraphError: A graph that is asserted or held out is among them.
+            DataError: No space left; nothing was changed.
+        """
+        names = [*drop, *(str(quad.graph_name).strip("<>") for quad in insert)]
+        foreign = next((name for name in names if not name.startswith(INTERNAL)), None)
+        if foreign is not None:
+            raise GraphError(f"{foreign} is no graph of proposals; change it with a patch")
+        with self._lock:
+            self._update(f"{drops(drop)} INSERT DATA {{ {block(insert)} }}")
+
+    def graphs(self, prefix: str) -> list[str]:
+        """The IRIs of the named graphs that begin with a prefix, sorted."""
+        names = (graph.value for graph in self._store.named_graphs())
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def graph(self, name: str) -> list[Quad]:
+        """The quads of one named graph."""
+        return list(self._store.quads_for_pattern(None, None, None, NamedNode(name)))
+
+    def asserts(self, statement: Statement) -> bool:
+        """Whether a statement is in one of the asserted graphs."""
+        return any(statement.quad(graph) in self._store for graph in self.asserted_graphs())
 
     def log(self) -> list[LogEntry]:
         """All that was done to the store, oldest first."""
-        rows: dict[str, dict[str, str]] = defaultdict(dict)
-        for subject, predicate, value, _ in self._store.quads_for_pattern(None, None, None, LOG):
-            rows[subject.value][predicate.value.removeprefix(iris.TERM)] = value.value
-        undone = {row["undoes"] for row in rows.values()}
-        entries = [_entry(iri.removeprefix(iris.PATCH), row, undone) for iri, row in rows.items()]
-        return sorted(entries, key=lambda entry: entry.order)
+        return list(self._log().values())
+
+    def _log(self) -> dict[str, LogEntry]:
+        """Entries by id, oldest first."""
+        if self._entries is None:
+            found = read_log(self._store.quads_for_pattern(None, None, None, LOG))
+            self._entries = {entry.id: entry for entry in found}
+        return self._entries
 
     def delta(self, patch_id: str) -> Patch:
         """What a patch really changed; empty for an unknown id."""
@@ -253,45 +247,72 @@ class GraphStore:
         meta = {**parent.meta, **builder.meta, "log": len(log)}
         return builder.build(meta, tuple(entry.id for entry in log[done:]))
 
-    def _touching_same(self, patch_id: str, later: list[str]) -> list[str]:
-        own = {quad[:3] for side in self._delta(patch_id) for quad in map(tuple, side)}
-        return [
-            other
-            for other in later
-            if any(tuple(q)[:3] in own for side in self._delta(other) for q in side)
-        ]
+    def _touching_same(self, entry: LogEntry, own: list[Quad]) -> list[str]:
+        """Patches in force, later than this one, that changed one of its statements."""
+        names = (
+            str(quad.graph_name).removeprefix(f"<{iris.PATCH}")
+            for subject, predicate, value, _ in own
+            for quad in self._store.quads_for_pattern(subject, predicate, value, None)
+        )
+        others = {self._log().get(name.partition(":")[0]) for name in names}
+        later = [o for o in others if o is not None and o.active and o.order > entry.order]
+        return [other.id for other in sorted(later, key=lambda other: other.order)]
 
     def _delta(self, patch_id: str) -> tuple[list[Quad], list[Quad]]:
         """(added, removed) quads, in the graphs where they were or are."""
         sides: tuple[list[Quad], list[Quad]] = ([], [])
-        for side, mark in zip(sides, ("added", "removed"), strict=True):
-            prefix = f"{iris.PATCH}{patch_id}:{mark}:"
-            for graph in list(self._store.named_graphs()):
-                if graph.value.startswith(prefix):
-                    name = unquote(graph.value[len(prefix) :])
-                    place = NamedNode(name) if name else TRAIN
-                    found = self._store.quads_for_pattern(None, None, None, graph)
-                    side.extend(Quad(s, p, o, place) for s, p, o, _ in found)
+        for name in self._delta_graphs().get(patch_id, []):
+            _, mark, place = name.removeprefix(iris.PATCH).split(":")
+            home = NamedNode(unquote(place)) if place else TRAIN
+            side = sides[("added", "removed").index(mark)]
+            side.extend(Quad(s, p, o, home) for s, p, o, _ in self.graph(name))
         return sides
 
-    def _write(self, add: list[Quad], remove: list[Quad], note: str, undoes: str) -> LogEntry:
+    def _delta_graphs(self) -> dict[str, list[str]]:
+        """Names of the graphs that keep each patch's delta."""
+        if self._deltas is None:
+            self._deltas = {}
+            for name in self.graphs(iris.PATCH):
+                patch_id = name.removeprefix(iris.PATCH).partition(":")[0]
+                self._deltas.setdefault(patch_id, []).append(name)
+        return self._deltas
+
+    def _write(
+        self,
+        add: list[Quad],
+        remove: list[Quad],
+        also: QuadChange = ((), ()),
+        *,
+        note: str,
+        undoes: str = "",
+        patch: str = "",
+    ) -> LogEntry:
         """One update: the change, its delta and its log entry."""
-        order = len(self.log()) + 1
+        log, deltas = self._log(), self._delta_graphs()
+        order = len(log) + 1
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        entry = LogEntry(f"p{order}", order, time, note, len(add), len(remove), undoes)
-        logged = [
-            *_in_delta(entry.id, "added", add),
-            *_in_delta(entry.id, "removed", remove),
-            *_log_quads(entry),
-        ]
-        update = f"DELETE DATA {{ {_block(remove)} }} ;\nINSERT DATA {{ {_block(add + logged)} }}"
-        with disk(self.folder):
-            self._store.update(update)
+        entry = LogEntry(f"p{order}", order, time, note, len(add), len(remove), undoes, patch=patch)
+        delta = [*in_delta(entry.id, "added", add), *in_delta(entry.id, "removed", remove)]
+        added = [*add, *delta, *log_quads(entry), *also[1]]
+        self._update(
+            f"{drops(also[0])} DELETE DATA {{ {block(remove)} }} ;\n"
+            f"INSERT DATA {{ {block(added)} }}"
+        )
+        log[entry.id] = entry
+        deltas[entry.id] = sorted({str(quad.graph_name).strip("<>") for quad in delta})
+        if undoes:
+            log[undoes] = replace(log[undoes], undone=True)
+            self._asserted = None
         return entry
 
-
-def _active(entry: LogEntry) -> bool:
-    return not entry.undoes and not entry.undone
+    def _update(self, text: str) -> None:
+        """Runs one update: all of it or nothing."""
+        try:
+            with disk(self.folder):
+                self._store.update(text)
+        except BaseException:  # also Ctrl-C: what is remembered may not be what is there
+            self._entries = self._asserted = self._deltas = None
+            raise
 
 
 def _reading(parent: KnowledgeGraph) -> ImportOptions:
@@ -303,38 +324,6 @@ def _reading(parent: KnowledgeGraph) -> ImportOptions:
         labels=tuple(stated.get("labels", usual.labels)),
         descriptions=tuple(stated.get("descriptions", usual.descriptions)),
         aliases=tuple(stated.get("aliases", usual.aliases)),
-    )
-
-
-def _entry(identifier: str, row: dict[str, str], undone: set[str]) -> LogEntry:
-    numbers = {key: int(row[key]) for key in ("order", "added", "removed")}
-    texts = {key: row[key] for key in ("time", "note", "undoes")}
-    return LogEntry(id=identifier, undone=identifier in undone, **numbers, **texts)  # type: ignore[arg-type]
-
-
-def _log_quads(entry: LogEntry) -> Iterator[Quad]:
-    subject = NamedNode(iris.PATCH + entry.id)
-    for key in ("order", "time", "note", "added", "removed", "undoes"):
-        yield Quad(subject, NamedNode(iris.TERM + key), Literal(getattr(entry, key)), LOG)
-
-
-def _in_delta(patch_id: str, mark: str, quads: list[Quad]) -> Iterator[Quad]:
-    for subject, predicate, value, graph in quads:
-        place = "" if graph == TRAIN else quote(graph.value, safe="")
-        name = f"{iris.PATCH}{patch_id}:{mark}:{place}"
-        yield Quad(subject, predicate, value, NamedNode(name))
-
-
-def _block(quads: list[Quad]) -> str:
-    """Quads as the inside of INSERT DATA; terms write and escape themselves."""
-    by_graph: dict[str, list[str]] = defaultdict(list)
-    for subject, predicate, value, graph in quads:
-        by_graph["" if graph == TRAIN else f"GRAPH {graph}"].append(
-            f"{subject} {predicate} {value} ."
-        )
-    return "\n".join(
-        f"{graph} {{ {' '.join(rows)} }}" if graph else " ".join(rows)
-        for graph, rows in by_graph.items()
     )
 
 
@@ -378,9 +367,27 @@ def refresh(graph: Path) -> KnowledgeGraph:
         GraphError: The store is open elsewhere.
         DataError: Not a graph folder, or no space; the old snapshot is untouched.
     """
-    parent = KnowledgeGraph.load(graph)
     with GraphStore(graph / "store") as store:
-        child = store.snapshot(parent)
+        return catch_up(graph, store)
+
+
+def catch_up(graph: Path, store: GraphStore) -> KnowledgeGraph:
+    """As `refresh`, with a store that is open."""
+    parent = KnowledgeGraph.load(graph)
+    clear_leftovers(graph / "snapshot")
+    child = store.snapshot(parent)
     if child is not parent:
         child.save(graph / "snapshot")
-    return KnowledgeGraph.load(graph)
+        parent = KnowledgeGraph.load(graph)
+    (graph / PENDING).unlink(missing_ok=True)
+    return parent
+
+
+def mend(graph: Path) -> None:
+    """Brings a snapshot up to date where a patch was cut off before it could (`PENDING`).
+
+    Where another process has the record open, or it may not be written, the snapshot stays as it
+    was before the patch.
+    """
+    with suppress(GraphError, DataError, OSError):
+        refresh(graph)

@@ -7,8 +7,9 @@ import gzip
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -59,6 +60,25 @@ def new_folder(target: Path) -> Iterator[Path]:
                 old.rename(target)
             raise
     finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def recover_folder(target: Path) -> None:
+    """Puts a folder in its place where `new_folder` was killed between its two renames.
+
+    What is half-written stays where it is; `clear_leftovers` removes it.
+    """
+    time.sleep(0.1)  # A process that is alive needs less from one rename to the other.
+    for work in target.parent.glob(f".{target.name}.*"):
+        # The old one is moved away only once the new one is complete.
+        if (work / "old").is_dir() and (work / "new").is_dir() and not target.exists():
+            with suppress(OSError):
+                (work / "new").rename(target)
+
+
+def clear_leftovers(target: Path) -> None:
+    """Removes what a killed `new_folder` left; only for who alone writes to `target`."""
+    for work in target.parent.glob(f".{target.name}.*"):
         shutil.rmtree(work, ignore_errors=True)
 
 
