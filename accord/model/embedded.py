@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,13 @@ def verify(folder: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """sha256 of a file, as hex."""
+    """sha256 of a file, as hex; one that was not written since is not read again."""
+    kept = path.stat()
+    return _sha256_of(path, kept.st_size, kept.st_mtime_ns, kept.st_ino)
+
+
+@lru_cache(maxsize=256)
+def _sha256_of(path: Path, size: int, changed: int, inode: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
