@@ -241,7 +241,7 @@ class GraphStore:
         done = int(parent.meta.get("log", 0))
         if len(log) == done:
             return parent
-        reader = QuadReader(_reading(parent))
+        reader = QuadReader(reading_of(parent))
         reader.consume(self.quads())
         builder = reader.finish(parent.name, parent)
         meta = {**parent.meta, **builder.meta, "log": len(log)}
@@ -315,7 +315,7 @@ class GraphStore:
             raise
 
 
-def _reading(parent: KnowledgeGraph) -> ImportOptions:
+def reading_of(parent: KnowledgeGraph) -> ImportOptions:
     """The options that the graph was imported with, as far as they decide what is a text."""
     stated: dict[str, Any] = parent.meta.get("reading", {})
     usual = ImportOptions()

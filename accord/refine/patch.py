@@ -1,0 +1,172 @@
+"""Patches of a graph folder: apply, roll back, list; the record and the snapshot together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from accord.errors import AccordError, GraphError
+from accord.graph.graph import PENDING, KnowledgeGraph
+from accord.graph.iris import INVERSE, KIND, PHRASE
+from accord.graph.lookup import near_names
+from accord.graph.patches import LogEntry, Patch, Statement
+from accord.graph.query import open_record
+from accord.graph.store import GraphStore, catch_up, reading_of
+from accord.graph.updates import LOG, read_log
+from accord.graph.writing import disk
+from accord.refine.patch_files import read_patch
+
+__all__ = ["Applied", "Patch", "Statement", "apply_patch", "patch_log", "rollback_patch"]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What `apply_patch` and `rollback_patch` did."""
+
+    entry: LogEntry
+    """The entry of the log; for a patch that was in force already the earlier one."""
+    already: bool
+    """Whether nothing was done, because the patch was in force."""
+    graph: KnowledgeGraph
+    """The snapshot after it."""
+
+
+def apply_patch(graph: str | Path, patch: Patch | str | Path) -> Applied:
+    """Applies a patch to a graph folder: all of it or nothing, and once only.
+
+    Args:
+        graph: A folder that `accord graph import` made.
+        patch: A patch, or a file that holds one.
+
+    Returns:
+        The log entry and the new snapshot, which descends from the old one.
+
+    Raises:
+        GraphError: The patch was made for another graph, names ids that the graph does not have,
+            or the graph is open elsewhere; nothing was changed.
+        DataError: The file cannot be read, or no space is left; nothing was changed.
+    """
+    folder = record_folder(graph)
+    change = patch if isinstance(patch, Patch) else read_patch(patch)
+    with GraphStore(folder / "store") as store:
+        known = catch_up(folder, store)
+        check_graph(known, change)
+        entry = store.applied(change)
+        if entry is not None:
+            return Applied(entry, True, known)
+        check_ids(known, change)
+        with pending(folder):
+            entry = store.apply(change)
+        return Applied(entry, False, catch_up(folder, store))
+
+
+def rollback_patch(graph: str | Path, patch_id: str) -> Applied:
+    """Undoes a patch exactly: what it added goes, what it removed comes back where it was.
+
+    Args:
+        graph: A folder that `accord graph import` made.
+        patch_id: As in `patch_log`.
+
+    Returns:
+        The log entry of the rollback and the new snapshot.
+
+    Raises:
+        GraphError: No such patch in force, or a later one changed the same statements.
+    """
+    folder = record_folder(graph)
+    with GraphStore(folder / "store") as store:
+        catch_up(folder, store)
+        with pending(folder):
+            entry = store.rollback(patch_id)
+        return Applied(entry, False, catch_up(folder, store))
+
+
+def patch_log(graph: str | Path) -> list[LogEntry]:
+    """All that was done to a graph folder, oldest first; also while another process changes it."""
+    store = open_record(record_folder(graph))
+    return read_log(store.quads_for_pattern(None, None, None, LOG))
+
+
+def record_folder(graph: str | Path) -> Path:
+    """The graph folder, if it has a record that can be changed.
+
+    Raises:
+        GraphError: It is a file, a data set's name, or a snapshot without its record.
+    """
+    folder = Path(graph)
+    if not (folder / "store").is_dir():
+        raise GraphError(
+            f"{graph} has no record that could be changed",
+            f"make a graph folder of it: accord graph import {graph} --out GRAPH",
+        )
+    return folder
+
+
+@contextmanager
+def pending(folder: Path) -> Iterator[None]:
+    """Marks that the record may run ahead of the snapshot, until `catch_up`."""
+    with disk(folder):
+        (folder / PENDING).touch()
+    try:
+        yield
+    except AccordError:  # refused: nothing was changed
+        (folder / PENDING).unlink(missing_ok=True)
+        raise
+
+
+def check_graph(graph: KnowledgeGraph, patch: Patch) -> None:
+    """Makes sure that a patch was made for a graph or one that it descends from.
+
+    Raises:
+        GraphError: It was made for another.
+    """
+    if patch.graph and not graph.descends_from(patch.graph):
+        raise GraphError(
+            f"the patch was made for the graph {patch.graph[:12]}, this is {graph.hash[:12]} "
+            f"({graph.name}), which does not descend from it; nothing was changed",
+            "apply it to the graph that was scanned, or scan this one",
+        )
+
+
+def check_ids(graph: KnowledgeGraph, patch: Patch) -> None:
+    """Makes sure that a patch speaks of what the graph knows.
+
+    An addition may bring a new entity or relation if the patch also gives it a name
+    (`rdfs:label` or another property for names) or says its kind (`urn:accord:term:kind`).
+
+    Raises:
+        GraphError: An id is unknown; the hint gives near ones.
+    """
+    texts = {*reading_of(graph).kinds(), KIND, PHRASE, INVERSE}
+    new = {s.subject for s in patch.add if s.literal and s.predicate in texts}
+    for side, brought in ((patch.remove, set[str]()), (patch.add, new)):
+        for identifier in dict.fromkeys(_ids(side)):
+            if identifier not in brought and not _known(graph, identifier):
+                raise _unknown(graph, identifier, bool(brought) or side is patch.add)
+
+
+def _ids(statements: Iterable[Statement]) -> Iterator[str]:
+    for statement in statements:
+        yield statement.subject
+        if not statement.literal:
+            yield from (statement.predicate, statement.value)
+
+
+def _known(graph: KnowledgeGraph, identifier: str) -> bool:
+    return (
+        graph.entity_ids.find(identifier, graph.entity_order) >= 0
+        or graph.relation_ids.find(identifier, graph.relation_order) >= 0
+    )
+
+
+def _unknown(graph: KnowledgeGraph, identifier: str, added: bool) -> GraphError:
+    near = near_names(identifier, [*graph.relation_ids, *graph.entity_ids])
+    hint = "did you mean " + " or ".join(map(repr, near)) + "?" if near else ""
+    if added:
+        hint += ("; " if hint else "") + "to bring a new one, name it in the same patch"
+    return GraphError(
+        f"the graph {graph.name!r} has no entity or relation {identifier!r}; nothing was changed",
+        hint,
+    )
