@@ -1,0 +1,230 @@
+"""Which triples of a graph look wrong: rules and models, combined and calibrated.
+
+There are no labels: triples of the graph are compared with false ones made from them, and the
+share of the graph that is like the false ones is estimated on the way. Every triple is judged by
+rules without its own share and by vectors that were not trained on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from accord.errors import ConfigError, GraphError
+from accord.evaluate.protocol import EmbeddingModel
+from accord.evaluate.scorers import triple_scores
+from accord.graph.graph import KnowledgeGraph
+from accord.progress import say
+from accord.refine.corrupt import corrupt
+from accord.refine.folds import FoldConfig, StructureFolds, fold_numbers
+from accord.refine.logistic import Logistic, sigmoid
+from accord.refine.rules import EVIDENCE, Rules
+from accord.refine.steps import Bool, Float64, Int64
+
+STRUCTURE = ("tail_chance", "head_chance", "least_chance")
+ROUNDS = 12
+"""How often the share of errors is estimated anew."""
+LEAST_SHARE, MOST_SHARE = 1e-3, 0.4
+"""Bounds of the estimated share of errors in a graph."""
+
+
+@dataclass(frozen=True)
+class FlagConfig:
+    """How triples are judged."""
+
+    folds: FoldConfig = field(default_factory=FoldConfig)
+    """How structure vectors are trained."""
+    structure: bool = True
+    """Use structure vectors; without them rules alone judge."""
+    text_share: float = 0.05
+    """Share of the triples, the most suspicious ones, that the text model reads as well."""
+    text_sample: int = 400
+    """True and false triples each that it reads to learn what its scores mean."""
+    sample: int = 30_000
+    """Triples that the combination is learnt from at most."""
+    seed: int = 0
+    """Of every draw."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.text_share <= 1 or min(self.text_sample, self.sample) < 1:
+            raise ConfigError(
+                f"text_share={self.text_share}, text_sample={self.text_sample}, "
+                f"sample={self.sample}",
+                "use a share from 0 to 1 and samples of 1 or more",
+            )
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What was found out about every train triple."""
+
+    triples: Int64
+    """(T, 3)."""
+    probability: Float64
+    """(T,) that the triple is wrong."""
+    logits: Float64
+    """(T,) what they are sorted by."""
+    arms: dict[str, Float64]
+    """Each (T,) suspicion by one kind of evidence alone: rules, structure; text, NaN where the
+    model did not read the triple."""
+    evidence: Float64
+    """(T, len(EVIDENCE))."""
+    shares: Float64
+    """(T, len(EVIDENCE)) what each column adds to the suspicion."""
+    error_share: float
+    """Estimated share of wrong triples."""
+
+    def order(self) -> Int64:
+        """(T,) the most suspicious first; equal ones as in the graph."""
+        return np.argsort(-self.logits, kind="stable").astype(np.int64)
+
+
+def judge_triples(
+    graph: KnowledgeGraph,
+    rules: Rules,
+    model: EmbeddingModel | None = None,
+    config: FlagConfig | None = None,
+) -> Suspicion:
+    """Judges every train triple.
+
+    Args:
+        graph: The graph.
+        rules: What it teaches.
+        model: Reads the most suspicious share, if given. Where it was trained on this graph, its
+            scores are in-sample; those of rules and structure never are.
+        config: Settings.
+
+    Returns:
+        Probabilities and what they are made of.
+
+    Raises:
+        GraphError: Too few train triples to learn from.
+    """
+    config = config or FlagConfig()
+    data = _Data.of(graph, rules, config)
+    every = _Mixture.fit(data, range(data.true.shape[1]))
+    arms = {"rules": _Mixture.fit(data, range(len(EVIDENCE))).logits(data.true)}
+    if config.structure:
+        own = _Mixture.fit(data, range(len(EVIDENCE), data.true.shape[1]))
+        arms["structure"] = own.logits(data.true)
+    logits = every.logits(data.true)
+    if model is not None and config.text_share > 0:
+        logits, arms["text"] = _with_text(graph, model, data, every, logits, config)
+    shares = every.model.shares(data.true)[:, : len(EVIDENCE)]
+    evidence = data.true[:, : len(EVIDENCE)]
+    return Suspicion(
+        data.triples, sigmoid(logits), logits, arms, evidence, shares, every.share
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Features of the graph's triples and of false ones."""
+
+    triples: Int64
+    true: Float64
+    """(T, F) of the graph's triples, wrong ones among them."""
+    negatives: Int64
+    """(N, 3)."""
+    false: Float64
+    """(N, F)."""
+    sample: Int64
+    """(S,) rows of `triples` that are learnt from."""
+
+    @classmethod
+    def of(cls, graph: KnowledgeGraph, rules: Rules, config: FlagConfig) -> _Data:
+        train = graph.triples_of("train").astype(np.int64)
+        if len(train) < 10:
+            raise GraphError(
+                f"graph {graph.name!r} has {len(train)} train triples: too few to tell wrong ones",
+                "import more of the graph, with its triples in train",
+            )
+        rng = np.random.default_rng(config.seed)
+        sample = rng.permutation(len(train))[: config.sample]
+        made = corrupt(graph, np.resize(sample, max(2000, len(sample))), config.seed)
+        # Whether a wrong triple stands beside the right one or in its place is not known.
+        replaced = rng.random(len(made.sources)) < 0.5
+        instead = np.where(replaced[:, None], train[made.sources], -1)
+        say(f"judging {len(train):,} triples by rules")
+        true = rules.evidence(train, np.ones(len(train), dtype=np.int64))
+        false = rules.evidence(made.triples, np.zeros(len(made.triples), dtype=np.int64), instead)
+        if config.structure:
+            settings = config.folds.for_size(len(train))
+            folds = fold_numbers(len(train), settings.folds, settings.seed)
+            model = StructureFolds(graph, folds, settings)
+            true = _joined(true, model.scores(train, folds))
+            false = _joined(false, model.scores(made.triples, folds[made.sources]))
+        return cls(train, true, made.triples, false, sample)
+
+
+def _joined(evidence: Float64, chances: Float64) -> Float64:
+    return np.column_stack([evidence, chances, chances.min(axis=1)])
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Wrong triples in a graph: how they differ, and how many there are."""
+
+    model: Logistic
+    """Of false triples against the graph's right ones, as many of both."""
+    columns: Sequence[int]
+    share: float
+
+    @classmethod
+    def fit(cls, data: _Data, columns: Sequence[int]) -> _Mixture:
+        """Expectation maximisation; triples of the graph count as right as far as they look so."""
+        columns = list(columns)
+        graph, false = data.true[data.sample][:, columns], data.false[:, columns]
+        features = np.concatenate([graph, false])
+        labels = np.arange(len(features)) >= len(graph)
+        right, share = np.full(len(graph), 0.9), 0.1
+        for _ in range(ROUNDS):
+            weights = np.concatenate(
+                [right / right.mean(), np.full(len(false), len(graph) / len(false))]
+            )
+            model = Logistic.fit(features, labels, weights)
+            wrong = sigmoid(model.logits(graph) + np.log(share) - np.log1p(-share))
+            share = float(np.clip(wrong.mean(), LEAST_SHARE, MOST_SHARE))
+            right = 1 - wrong
+        return cls(model, columns, share)
+
+    def logits(self, features: Float64) -> Float64:
+        """(N,) log-odds that triples of the graph are wrong."""
+        odds = np.log(self.share) - np.log1p(-self.share)
+        found: Float64 = self.model.logits(features[:, self.columns]) + odds
+        return found
+
+
+def _with_text(
+    graph: KnowledgeGraph,
+    model: EmbeddingModel,
+    data: _Data,
+    mixture: _Mixture,
+    logits: Float64,
+    config: FlagConfig,
+) -> tuple[Float64, Float64]:
+    """(T,) log-odds with the text model's view of the most suspicious, (T,) that view alone."""
+    rng = np.random.default_rng([config.seed, 9])
+    chosen = np.argsort(-logits, kind="stable")[: round(config.text_share * len(logits))]
+    right = rng.permutation(len(logits))[: config.text_sample]
+    wrong = rng.permutation(len(data.negatives))[: config.text_sample]
+    say(f"reading {len(chosen):,} triples")
+    asked = np.concatenate([data.triples[chosen], data.triples[right], data.negatives[wrong]])
+    cosines = np.column_stack(triple_scores(model, graph, asked)).astype(np.float64)
+    text = np.column_stack([cosines, cosines.min(axis=1)])
+    own, sample = text[: len(chosen)], text[len(chosen) :]
+    before = np.concatenate([logits[right], mixture.logits(data.false[wrong])])
+    labels: Bool = np.arange(len(before)) >= len(right)
+    sure = np.concatenate([1 - sigmoid(logits[right]), np.ones(len(wrong))])
+    sure *= np.where(labels, len(wrong) and 1 / len(wrong), 1 / sure[: len(right)].sum()) * len(
+        right
+    )
+    odds = np.log(mixture.share) - np.log1p(-mixture.share)
+    both = Logistic.fit(np.column_stack([before, sample]), labels, sure)
+    alone = Logistic.fit(sample, labels, sure)
+    found, view = logits.copy(), np.full(len(logits), np.nan)
+    found[chosen] = both.logits(np.column_stack([logits[chosen], own])) + odds
+    view[chosen] = alone.logits(own) + odds
+    return found, view
