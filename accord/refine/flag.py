@@ -8,7 +8,7 @@ rules without its own share and by vectors that were not trained on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from accord.evaluate.scorers import triple_scores
 from accord.graph.graph import KnowledgeGraph
 from accord.progress import say
 from accord.refine.corrupt import corrupt
-from accord.refine.folds import FoldConfig, StructureFolds, fold_numbers
+from accord.refine.folds import StructureFolds
 from accord.refine.logistic import Logistic, sigmoid
 from accord.refine.rules import EVIDENCE, Rules
 from accord.refine.steps import Bool, Float64, Int64
@@ -34,10 +34,6 @@ LEAST_SHARE, MOST_SHARE = 1e-3, 0.4
 class FlagConfig:
     """How triples are judged."""
 
-    folds: FoldConfig = field(default_factory=FoldConfig)
-    """How structure vectors are trained."""
-    structure: bool = True
-    """Use structure vectors; without them rules alone judge."""
     text_share: float = 0.05
     """Share of the triples, the most suspicious ones, that the text model reads as well."""
     text_sample: int = 400
@@ -84,6 +80,7 @@ class Suspicion:
 def judge_triples(
     graph: KnowledgeGraph,
     rules: Rules,
+    vectors: StructureFolds | None = None,
     model: EmbeddingModel | None = None,
     config: FlagConfig | None = None,
 ) -> Suspicion:
@@ -92,6 +89,7 @@ def judge_triples(
     Args:
         graph: The graph.
         rules: What it teaches.
+        vectors: Structure vectors, each trained without a fold; None: rules alone judge.
         model: Reads the most suspicious share, if given. Where it was trained on this graph, its
             scores are in-sample; those of rules and structure never are.
         config: Settings.
@@ -103,10 +101,10 @@ def judge_triples(
         GraphError: Too few train triples to learn from.
     """
     config = config or FlagConfig()
-    data = _Data.of(graph, rules, config)
+    data = _Data.of(graph, rules, vectors, config)
     every = _Mixture.fit(data, range(data.true.shape[1]))
     arms = {"rules": _Mixture.fit(data, range(len(EVIDENCE))).logits(data.true)}
-    if config.structure:
+    if vectors is not None:
         own = _Mixture.fit(data, range(len(EVIDENCE), data.true.shape[1]))
         arms["structure"] = own.logits(data.true)
     logits = every.logits(data.true)
@@ -134,7 +132,13 @@ class _Data:
     """(S,) rows of `triples` that are learnt from."""
 
     @classmethod
-    def of(cls, graph: KnowledgeGraph, rules: Rules, config: FlagConfig) -> _Data:
+    def of(
+        cls,
+        graph: KnowledgeGraph,
+        rules: Rules,
+        vectors: StructureFolds | None,
+        config: FlagConfig,
+    ) -> _Data:
         train = graph.triples_of("train").astype(np.int64)
         if len(train) < 10:
             raise GraphError(
@@ -150,12 +154,10 @@ class _Data:
         say(f"judging {len(train):,} triples by rules")
         true = rules.evidence(train, np.ones(len(train), dtype=np.int64))
         false = rules.evidence(made.triples, np.zeros(len(made.triples), dtype=np.int64), instead)
-        if config.structure:
-            settings = config.folds.for_size(len(train))
-            folds = fold_numbers(len(train), settings.folds, settings.seed)
-            model = StructureFolds(graph, folds, settings)
-            true = _joined(true, model.scores(train, folds))
-            false = _joined(false, model.scores(made.triples, folds[made.sources]))
+        if vectors is not None:
+            folds = vectors.folds
+            true = _joined(true, vectors.scores(train, folds))
+            false = _joined(false, vectors.scores(made.triples, folds[made.sources]))
         return cls(train, true, made.triples, false, sample)
 
 

@@ -88,7 +88,7 @@ class StructureFolds:
     """
 
     def __init__(self, graph: KnowledgeGraph, folds: Int64, config: FoldConfig) -> None:
-        self.graph = graph
+        self.graph, self.folds = graph, folds
         count = int(folds.max(initial=0)) + 1
         self.vectors = []
         steps = [_steps(int((folds != f).sum()) or len(folds), config) for f in range(count)]
@@ -99,6 +99,13 @@ class StructureFolds:
                 self.vectors.append(train_structure(part, config, fold, number, advance))
         self._scorers = [StructureScorer(v, graph) for v in self.vectors]
         self._known = KnownAnswers.of_splits(graph, ("train",))
+
+    @classmethod
+    def train(cls, graph: KnowledgeGraph, config: FoldConfig) -> StructureFolds:
+        """Draws folds and trains vectors, fewer and smaller ones for a large graph."""
+        count = len(graph.triples_of("train"))
+        settings = config.for_size(count)
+        return cls(graph, fold_numbers(count, settings.folds, settings.seed), settings)
 
     def scorer(self, fold: int = 0) -> StructureScorer:
         """The scorer of one fold."""

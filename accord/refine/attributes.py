@@ -1,0 +1,235 @@
+"""Attributes that look wrong, and values that a rule tells: datatype, range, form, number.
+
+What is usual for a property is learnt from all its values, by medians and shares that a few wrong
+ones do not move.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from accord.graph.graph import KnowledgeGraph
+from accord.refine.items import Item
+from accord.refine.steps import Float64, Int64, Steps
+from accord.text.render import entity_name, humanise, relation_text
+
+USUAL = 0.95
+"""Share of a property's values from which what they have in common is a rule."""
+ENOUGH = 20
+"""Values of a property from which it is judged."""
+FAR = 8.0
+"""Robust standard deviations from the median from which a number is an outlier."""
+NUMERIC = re.compile(r"(integer|decimal|double|float|int|long|short|byte)$", re.I)
+
+
+@dataclass(frozen=True)
+class _Property:
+    """The values of one property."""
+
+    number: int
+    rows: Int64
+    """(n,) rows of the graph's attributes."""
+    values: list[str]
+
+
+def flag_attributes(graph: KnowledgeGraph) -> list[Item]:
+    """Finds attributes that differ from what their property usually is.
+
+    Args:
+        graph: The graph.
+
+    Returns:
+        Flags, the most suspicious first; one an attribute.
+    """
+    found: dict[int, tuple[float, list[str]]] = {}
+    for prop in _properties(graph):
+        checks = (
+            _datatypes(graph, prop),
+            _numbers(graph, prop),
+            _forms(prop),
+            _several(graph, prop),
+        )
+        for row, chance, reason in (hit for check in checks for hit in check):
+            before, reasons = found.get(row, (0.0, []))
+            found[row] = (1 - (1 - before) * (1 - chance), [*reasons, reason])
+    items = [_flag(graph, row, chance, reasons) for row, (chance, reasons) in found.items()]
+    return sorted(items, key=lambda item: -item.score)
+
+
+Hit = tuple[int, float, str]
+
+
+def _properties(graph: KnowledgeGraph) -> Iterator[_Property]:
+    order = np.argsort(graph.attributes[:, 1], kind="stable").astype(np.int64)
+    numbers = graph.attributes[order, 1]
+    for number in np.unique(numbers):
+        first, last = np.searchsorted(numbers, [number, number + 1])
+        rows = order[first:last]
+        if len(rows) >= ENOUGH:
+            yield _Property(int(number), rows, [graph.attribute_values[int(r)] for r in rows])
+
+
+def _datatypes(graph: KnowledgeGraph, prop: _Property) -> Iterator[Hit]:
+    kinds = graph.attributes[prop.rows, 2]
+    usual, share = _majority(kinds)
+    if share >= USUAL:
+        name = humanise(graph.datatypes[usual])
+        for row in prop.rows[kinds != usual]:
+            yield int(row), share * 0.8, f"{share:.0%} of the values are of type {name}"
+
+
+def _majority(kinds: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> tuple[int, float]:
+    counts = np.bincount(kinds)
+    return int(counts.argmax()), float(counts.max() / len(kinds))
+
+
+def _numbers(graph: KnowledgeGraph, prop: _Property) -> Iterator[Hit]:
+    kinds = graph.attributes[prop.rows, 2]
+    usual, share = _majority(kinds)
+    if share < USUAL or not NUMERIC.search(graph.datatypes[usual]):
+        return
+    numbers = np.array([_number(value) for value in prop.values])
+    known = np.isfinite(numbers)
+    for row, value in zip(
+        prop.rows[~known], np.array(prop.values, dtype=object)[~known], strict=True
+    ):
+        yield int(row), 0.95, f"{value!r} is no number"
+    if known.sum() < ENOUGH:
+        return
+    far, low, high = _far(numbers[known])
+    for row, distance in zip(prop.rows[known], far, strict=True):
+        if distance > FAR:
+            chance = float(1 - FAR / (2 * distance))
+            yield int(row), chance, f"usual values lie between {low:,.6g} and {high:,.6g}"
+
+
+def _far(numbers: Float64) -> tuple[Float64, float, float]:
+    """(n,) robust standard deviations from the median, and the usual range."""
+    # Sizes of cities and the like spread over orders of magnitude: there, their logarithms count.
+    positive = bool((numbers > 0).mean() >= USUAL)
+    wide = positive and np.percentile(numbers, 90) > 10 * max(np.percentile(numbers, 10), 1e-300)
+    scaled = np.sign(numbers) * np.log1p(np.abs(numbers)) if wide else numbers
+    middle = np.median(scaled)
+    spread = 1.4826 * np.median(np.abs(scaled - middle))
+    spread = max(float(spread), float(np.subtract(*np.percentile(scaled, [90, 10]))) / 2.56, 1e-9)
+    low, high = np.percentile(numbers, [1, 99])
+    return np.abs(scaled - middle) / spread, float(low), float(high)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def form(value: str) -> str:
+    """The form of a value: runs of capitals, letters and digits as one sign each.
+
+    Example:
+        >>> form("SE-123 45")
+        'A-9 9'
+    """
+    letters = re.sub(r"[^\W\d_]+", lambda run: "A" if run[0].isupper() else "a", value)
+    return re.sub(r"\d+", "9", letters)
+
+
+def _forms(prop: _Property) -> Iterator[Hit]:
+    forms = [f"{form(v)}:{len(v)}" if len(v) <= 12 else form(v) for v in prop.values]
+    plain = [form(v) for v in prop.values]
+    for kinds, weight in ((forms, 0.7), (plain, 0.8)):
+        usual, count = Counter(kinds).most_common(1)[0]
+        share = count / len(kinds)
+        if share >= USUAL:
+            for row, kind in zip(prop.rows, kinds, strict=True):
+                if kind != usual:
+                    yield int(row), share * weight, f"{share:.0%} of the values look otherwise"
+
+
+def _several(graph: KnowledgeGraph, prop: _Property) -> Iterator[Hit]:
+    entities = graph.attributes[prop.rows, 0].astype(np.int64)
+    languages = graph.attributes[prop.rows, 3].astype(np.int64)
+    key = entities * (int(languages.max(initial=0)) + 2) + languages + 1
+    _, group, counts = np.unique(key, return_inverse=True, return_counts=True)
+    single = float((counts == 1).mean())
+    if single >= USUAL:
+        for row in prop.rows[counts[group.ravel()] > 1]:
+            yield (
+                int(row),
+                single * 0.5,
+                f"{single:.0%} of entities have one value, this one several",
+            )
+
+
+def _flag(graph: KnowledgeGraph, row: int, chance: float, reasons: list[str]) -> Item:
+    found = graph.attribute(row)
+    entity = int(graph.attributes[row, 0])
+    reason = f"{humanise(found.property)} of {entity_name(graph, entity)}: {reasons[0]}"
+    return Item(
+        "flag", graph.entity_ids[entity], found.property, found.value, chance, None, reason,
+        tuple(reasons), True, found.datatype, found.language,
+    )  # fmt: skip
+
+
+def propose_attributes(graph: KnowledgeGraph, steps: Steps, least: float = 0.9) -> list[Item]:
+    """Finds values that entities lack and a neighbour's value tells.
+
+    A rule is a relation whose two ends nearly always have the same value of a property.
+
+    Args:
+        graph: The graph.
+        steps: Its triples.
+        least: Share of agreeing pairs from which that is a rule.
+
+    Returns:
+        Proposals, the surest first; their probability is that share.
+    """
+    found: dict[tuple[int, int, str], Item] = {}
+    for prop in _properties(graph):
+        value, row = _values_of(graph, prop)
+        both = (value[steps.sources] >= 0) & (value[steps.targets] >= 0)
+        agree = both & (value[steps.sources] == value[steps.targets])
+        size = 2 * graph.num_relations
+        pairs = np.bincount(steps.numbers[both], minlength=size)
+        shares = np.bincount(steps.numbers[agree], minlength=size) / np.maximum(pairs + 1, 1)
+        good = (pairs >= ENOUGH) & (shares >= least)
+        lack = (value[steps.sources] == -1) & (value[steps.targets] >= 0) & good[steps.numbers]
+        for step in np.flatnonzero(lack):
+            item = _told(graph, steps, int(step), int(row[steps.targets[step]]), shares)
+            key = (int(steps.sources[step]), prop.number, item.tail)
+            if key not in found or found[key].score < item.score:
+                found[key] = item
+    return sorted(found.values(), key=lambda item: -item.score)
+
+
+def _values_of(graph: KnowledgeGraph, prop: _Property) -> tuple[Int64, Int64]:
+    """(E,) number of each entity's value (-1 none, -2 several), (E,) a row that states it."""
+    numbers = {value: i for i, value in enumerate(dict.fromkeys(prop.values))}
+    value = np.full(graph.num_entities, -1, dtype=np.int64)
+    row = np.full(graph.num_entities, -1, dtype=np.int64)
+    entities = graph.attributes[prop.rows, 0]
+    value[entities] = [numbers[v] for v in prop.values]
+    row[entities] = prop.rows
+    several = np.bincount(entities, minlength=graph.num_entities) > 1
+    value[several] = -2
+    return value, row
+
+
+def _told(graph: KnowledgeGraph, steps: Steps, step: int, row: int, shares: Float64) -> Item:
+    source, target = int(steps.sources[step]), int(steps.targets[step])
+    number, found = int(steps.numbers[step]), graph.attribute(row)
+    share = float(shares[number])
+    who, other = entity_name(graph, source), entity_name(graph, target)
+    reason = (
+        f"{who} {relation_text(graph, number)} {other}, and {share:.0%} of such pairs have the "
+        f"same {humanise(found.property)}"
+    )
+    return Item(
+        "proposal", graph.entity_ids[source], found.property, found.value, share, share, reason,
+        (), True, found.datatype, found.language,
+    )  # fmt: skip

@@ -1,0 +1,240 @@
+"""Which triples are missing: candidates of rules and vectors, ranked and calibrated.
+
+Some triples are hidden, the proposer proposes for what is left, and what it then finds of the
+hidden ones tells how far its scores can be trusted. Nobody knows whether a candidate beyond those
+is true, so it counts as false: probabilities are lower bounds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from accord.errors import ConfigError, DataError
+from accord.graph.builder import adjacency, triple_keys
+from accord.graph.graph import KnowledgeGraph
+from accord.progress import say
+from accord.refine.calibrate import Calibration, Reliability, reliability
+from accord.refine.candidates import find_candidates
+from accord.refine.folds import FoldConfig, StructureFolds, with_train
+from accord.refine.items import Item
+from accord.refine.logistic import Logistic
+from accord.refine.reasons import proposal_items
+from accord.refine.rules import Rules
+from accord.refine.steps import Bool, Float64, Int64
+
+FEWEST = 10
+"""Hidden triples that must be found again for probabilities to be stated."""
+MOST_FITTED = 200_000
+
+
+@dataclass(frozen=True)
+class ProposeConfig:
+    """How missing triples are looked for."""
+
+    folds: FoldConfig = field(default_factory=FoldConfig)
+    """How structure vectors are trained where some triples are hidden."""
+    structure: bool = True
+    """Use structure vectors; without them rules alone propose."""
+    hidden: float = 0.1
+    """Share of train triples that is hidden to calibrate."""
+    top: int = 10
+    """Answers that the vectors give to a query."""
+    seed: int = 0
+    """Of every draw."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hidden < 1 or self.top < 1:
+            raise ConfigError(
+                f"hidden={self.hidden}, top={self.top}",
+                "hide more than 0 and less than all, take 1 or more answers",
+            )
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """How scores of candidates become probabilities, and how well that goes."""
+
+    ranking: Logistic
+    calibration: Calibration
+    reliability: Reliability
+    """On candidates that the curve was not fitted on."""
+    hidden: int
+    found: int
+    """How many of the hidden triples were among the candidates."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "hidden": self.hidden,
+            "found": self.found,
+            "negative_ratio": self.calibration.negative_ratio,
+            **self.reliability.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Ranked candidates, the most probable first."""
+
+    triples: Int64
+    """(N, 3)."""
+    scores: Float64
+    """(N,) log-odds before calibration by relation."""
+    probability: Float64
+    """(N,)."""
+    learnt: Learnt | None
+    """None where too little was found again to state probabilities: then they are all 0."""
+
+
+def propose_triples(
+    graph: KnowledgeGraph,
+    rules: Rules,
+    vectors: StructureFolds | None = None,
+    config: ProposeConfig | None = None,
+) -> Proposals:
+    """Finds triples that the graph lacks.
+
+    Args:
+        graph: The graph; nothing that any of its splits holds is proposed.
+        rules: What it teaches.
+        vectors: Its structure vectors; None: rules alone propose.
+        config: Settings.
+
+    Returns:
+        Candidates, ranked; none where the graph teaches nothing.
+    """
+    config = config or ProposeConfig()
+    learnt = _learn(graph, vectors is not None, config)
+    say("looking for missing triples")
+    found, features = _candidates(graph, graph, rules, vectors, config)
+    if learnt is None or not len(found):
+        empty = np.zeros(0)
+        return Proposals(np.zeros((0, 3), dtype=np.int64), empty, empty, learnt)
+    scores = learnt.ranking.logits(features)
+    chance = learnt.calibration.probabilities(scores, found[:, 1])
+    order = np.lexsort((-scores, -chance))
+    return Proposals(found[order], scores[order], chance[order], learnt)
+
+
+def _candidates(
+    graph: KnowledgeGraph,
+    known: KnowledgeGraph,
+    rules: Rules,
+    vectors: StructureFolds | None,
+    config: ProposeConfig,
+) -> tuple[Int64, Float64]:
+    """(N, 3) candidates and (N, F) what speaks for them."""
+    scorer = vectors.scorer() if vectors is not None else None
+    found = find_candidates(rules, scorer, known, config.top, config.seed)
+    none = np.zeros(len(found), dtype=np.int64)
+    features = rules.evidence(found, none)
+    if vectors is not None:
+        chances = vectors.scores(found, none)
+        features = np.column_stack([features, chances, chances.min(axis=1)])
+    return found, features
+
+
+def _learn(graph: KnowledgeGraph, structure: bool, config: ProposeConfig) -> Learnt | None:
+    """Hides triples, proposes, and fits on what comes back."""
+    count = len(graph.triples_of("train"))
+    kept = np.random.default_rng([config.seed, 13]).random(count) >= config.hidden
+    hidden = graph.triples[:count][~kept]
+    part = _indexed(with_train(graph, kept))
+    say("learning what proposals are worth from hidden triples")
+    vectors = None
+    if structure:
+        settings = config.folds.for_size(count)
+        vectors = StructureFolds(part, np.zeros(int(kept.sum()), dtype=np.int64), settings)
+    found, features = _candidates(part, part, Rules(part, config.seed), vectors, config)
+    size = (max(1, graph.num_relations), max(1, graph.num_entities))
+    labels = np.isin(triple_keys(found, *size), triple_keys(hidden, *size))
+    if labels.sum() < FEWEST or labels.all():
+        return None
+    back = int(labels.sum())
+    chosen = np.random.default_rng([config.seed, 17]).permutation(len(found))[:MOST_FITTED]
+    found, features, labels = found[chosen], features[chosen], labels[chosen]
+    return _fitted(features, found[:, 1], labels, len(hidden), back)
+
+
+def _fitted(features: Float64, relations: Int64, labels: Bool, hidden: int, back: int) -> Learnt:
+    """The curve of all, with the reliability that each half has under the other's curve."""
+    even, stated = np.arange(len(labels)) % 2 == 0, np.zeros(len(labels))
+    for part in (even, ~even):
+        if 0 < labels[~part].sum() < (~part).sum():
+            ranking, curve = _curve(features[~part], relations[~part], labels[~part])
+            stated[part] = curve.probabilities(ranking.logits(features[part]), relations[part])
+    return Learnt(*_curve(features, relations, labels), reliability(stated, labels), hidden, back)
+
+
+def _curve(features: Float64, relations: Int64, labels: Bool) -> tuple[Logistic, Calibration]:
+    ranking = Logistic.fit(features, labels)
+    return ranking, Calibration.fit(ranking.logits(features), relations, labels)
+
+
+def _indexed(graph: KnowledgeGraph) -> KnowledgeGraph:
+    return replace(graph, **adjacency(graph.triples, graph.num_entities))
+
+
+def proposed_items(graph: KnowledgeGraph, rules: Rules, found: Proposals, count: int) -> list[Item]:
+    """The first proposals as items, each with its reason and the paths that speak for it."""
+    return proposal_items(
+        graph, rules, found.triples[:count], found.scores[:count], found.probability[:count]
+    )
+
+
+def extracted_items(graph: KnowledgeGraph, path: str | Path, least: float = 0.5) -> list[Item]:
+    """Proposals from what `accord extract` read out of texts.
+
+    Args:
+        graph: The graph; what it has already is left out.
+        path: The JSONL file.
+        least: Probability from which a triple is taken.
+
+    Returns:
+        Proposals with their sentences, the surest first; new entities too.
+
+    Raises:
+        DataError: Not such a file.
+    """
+    found = []
+    for number, line in enumerate(Path(path).read_text("utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            item = _extracted(json.loads(line), least)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"no extracted triple ({error})", path, number, "make it with `accord extract`"
+            ) from error
+        if item is not None and not _holds(graph, item):
+            found.append(item)
+    return sorted(found, key=lambda item: -item.score)
+
+
+def _extracted(row: dict[str, Any], least: float) -> Item | None:
+    chance, sentence = float(row["probability"]), str(row["sentence"])
+    if row.get("known") or chance < least:
+        return None
+    literal = bool(row.get("datatype"))
+    return Item(
+        "proposal", str(row["head"]), str(row["relation"]), str(row["tail"]), chance, chance,
+        "a text states it", (sentence,), literal, str(row.get("datatype", "")),
+    )  # fmt: skip
+
+
+def _holds(graph: KnowledgeGraph, item: Item) -> bool:
+    ends = graph.entities([item.head, item.tail])
+    head, tail = int(ends[0]), int(ends[1])
+    if item.attribute:
+        rows = graph.attributes_of(head) if head >= 0 else []
+        return any((a.property, a.value) == (item.relation, item.tail) for a in rows)
+    if min(head, tail) < 0:
+        return False
+    relation = graph.relation_ids.find(item.relation, graph.relation_order)
+    outgoing = graph.outgoing(head)
+    return bool(((outgoing[:, 1] == relation) & (outgoing[:, 2] == tail)).any())
