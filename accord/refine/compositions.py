@@ -157,10 +157,16 @@ class _Tally:
         every = np.concatenate([self._keys, keys])
         values = np.concatenate([self._sums, weights])
         self._keys, group = np.unique(every, return_inverse=True)
-        self._sums = np.bincount(group.ravel(), values, minlength=len(self._keys))
+        self._sums = summed(group, values, len(self._keys))
 
     def whole(self) -> tuple[Int64, Float64]:
         return self._keys, self._sums
+
+
+def summed(group: Int64, values: Float64, count: int) -> Float64:
+    """(count,) the sum of the values of each group."""
+    found: Float64 = np.bincount(group.ravel(), values, minlength=count).astype(np.float64)
+    return found
 
 
 def _looked_up(keys: Int64, values: Float64, wanted: Int64) -> Float64:

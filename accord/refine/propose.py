@@ -177,7 +177,8 @@ def _curve(features: Float64, relations: Int64, labels: Bool) -> tuple[Logistic,
 
 
 def _indexed(graph: KnowledgeGraph) -> KnowledgeGraph:
-    return replace(graph, **adjacency(graph.triples, graph.num_entities))
+    index: dict[str, Any] = adjacency(graph.triples, graph.num_entities)
+    return replace(graph, **index)
 
 
 def proposed_items(graph: KnowledgeGraph, rules: Rules, found: Proposals, count: int) -> list[Item]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from accord.graph.graph import KnowledgeGraph
 from accord.refine.flag import Suspicion
-from accord.refine.items import Item
+from accord.refine.items import Item, Kind
 from accord.refine.rules import EVIDENCE, Rules
 from accord.refine.steps import Float64, Int64
 from accord.text.render import entity_name, relation_text
@@ -157,7 +157,7 @@ def _said(graph: KnowledgeGraph, head: int, relation: int, tail: int) -> str:
 
 def _item(
     graph: KnowledgeGraph,
-    kind: str,
+    kind: Kind,
     triple: tuple[int, ...],
     score: float,
     chance: float,
@@ -166,5 +166,4 @@ def _item(
 ) -> Item:
     head, relation, tail = triple
     ids = graph.entity_ids[head], graph.relation_ids[relation], graph.entity_ids[tail]
-    which = "flag" if kind == "flag" else "proposal"
-    return Item(which, *ids, score, chance, reason, tuple(evidence))
+    return Item(kind, *ids, score, chance, reason, tuple(evidence))

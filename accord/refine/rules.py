@@ -12,7 +12,7 @@ import numpy as np
 
 from accord.evaluate.known import ranges
 from accord.graph.graph import KnowledgeGraph
-from accord.refine.compositions import Compositions, Walks
+from accord.refine.compositions import Compositions, Walks, summed
 from accord.refine.steps import Float64, Int64, Steps
 
 EVIDENCE = (
@@ -75,7 +75,8 @@ class Roles:
         asked = (entities * len(self.size) + roles) * 2 + present
         distinct, back = np.unique(asked, return_inverse=True)
         parts = [self._lift(distinct[i : i + CHUNK]) for i in range(0, len(distinct), CHUNK)]
-        return np.concatenate([np.zeros(0), *parts])[back.ravel()]
+        found: Float64 = np.concatenate([np.zeros(0), *parts])[back.ravel()]
+        return found
 
     def _lift(self, asked: Int64) -> Float64:
         pair, present = np.divmod(asked, 2)
@@ -145,7 +146,7 @@ class Entailments:
             every = np.concatenate([keys, found])
             keys, group = np.unique(every, return_inverse=True)
             weights = np.concatenate([counts, np.ones(len(found))])
-            counts = np.bincount(group.ravel(), weights, minlength=len(keys))
+            counts = summed(group, weights, len(keys))
         return cls(steps, pairs, keys, counts)
 
     def confidence(self, number: Int64, other: Int64, present: Int64) -> Float64:
@@ -194,7 +195,7 @@ class Entailments:
         """(N,) sum of -log(1 - confidence) of what is entailed and not there."""
         rows, _, sure = self.lacking(triples, present)
         cost = -np.log1p(-np.minimum(sure, 0.99))
-        return np.bincount(rows, cost, minlength=len(triples))
+        return summed(rows, cost, len(triples))
 
 
 class Rules:
@@ -271,4 +272,5 @@ class Rules:
 def _same(triples: Int64, instead: Int64, column: int) -> Int64:
     """(N,) 1 where both have the relation and what is in the column in common."""
     same = (triples[:, 1] == instead[:, 1]) & (triples[:, column] == instead[:, column])
-    return same.astype(np.int64)
+    found: Int64 = same.astype(np.int64)
+    return found

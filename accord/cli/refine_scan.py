@@ -1,0 +1,76 @@
+"""`accord refine scan`: what looks wrong in a graph, and what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from accord.cli.common import GraphOption, JsonFlag, emit
+from accord.cli.opening import open_graph
+
+
+def scan(
+    run: Annotated[str, typer.Argument(help="Run folder, or a base model's name.")],
+    out: Annotated[Path, typer.Option(help="Graph folder that holds the queue; made if missing.")],
+    graph: GraphOption = None,
+    least: Annotated[
+        float, typer.Option(help="Probability from which something is put up for review.")
+    ] = 0.5,
+    most: Annotated[int, typer.Option(help="Flags and proposals at most, of each.")] = 1000,
+    extracted: Annotated[
+        Path | None, typer.Option(help="JSONL of `accord extract`: propose what texts state.")
+    ] = None,
+    structure: Annotated[
+        bool, typer.Option(help="Train structure embeddings, a fold at a time.")
+    ] = True,
+    text_share: Annotated[
+        float, typer.Option(help="Share of the triples that the run's text model reads.")
+    ] = 0.05,
+    scores: Annotated[
+        Path | None, typer.Option(help="JSONL: every triple and candidate with its scores.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Image: stated against true shares of proposals.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Looks for wrong and missing triples and attributes, and puts them up for review.
+
+    Rules that the graph itself teaches and structure embeddings judge every triple, without its
+    own share; the run's text model reads the most suspicious ones. The graph is not changed.
+    """
+    from accord.refine.queue import add
+    from accord.refine.scan import ScanConfig, scan_graph, scan_model
+
+    config = ScanConfig(least, most, structure, text_share=text_share, seed=seed)
+    known = open_graph(run, graph)
+    model = scan_model(run, known)
+    found = scan_graph(known, model, config, extracted)
+    if scores is not None:
+        found.write(scores, known)
+    if plot is not None and found.proposals.learnt is not None:
+        found.proposals.learnt.reliability.plot(plot, f"proposals for {known.name}")
+    added = add(out, found.items, run, known)
+    result = {
+        **found.to_dict(),
+        "queue": str(out),
+        "new": added.new,
+        "open_before": added.again,
+        "decided_before": added.decided,
+    }
+    emit(result, as_json, lambda: _text(result, least))
+
+
+def _text(result: dict[str, object], least: float) -> str:
+    if not result["flags"] and not result["proposals"]:
+        return (
+            f"nothing found with a probability of {least} or more; "
+            f"{result['queue']} has nothing new to review (a lower --least shows more)"
+        )
+    return (
+        f"{result['flags']:,} flags and {result['proposals']:,} proposals, {result['new']:,} of "
+        f"them new, in {result['queue']}; go on with `accord refine review {result['queue']}`"
+    )
