@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from accord.graph.builder import GraphBuilder as GraphBuilder
     from accord.graph.graph import KnowledgeGraph as KnowledgeGraph
     from accord.model.knowledge_model import KnowledgeModel as KnowledgeModel
+    from accord.refine.patch import apply_patch as apply_patch
+    from accord.refine.patch import patch_log as patch_log
+    from accord.refine.queue import Queue as Queue
+    from accord.refine.queue import rollback_patch as rollback_patch
     from accord.synthesis.synthesize import synthesize as synthesize
     from accord.train.plan import plan_run as plan_run
 
@@ -35,6 +39,8 @@ PUBLIC = {
     "GraphBuilder": "accord.graph.builder",
     "KnowledgeGraph": "accord.graph.graph",
     "KnowledgeModel": "accord.model.knowledge_model",
+    "Queue": "accord.refine.queue",
+    "apply_patch": "accord.refine.patch",
     "ask": "accord.applications",
     "build_graph": "accord.evaluate.graph_building",
     "chat": "accord.applications",
@@ -43,7 +49,9 @@ PUBLIC = {
     "load_config": "accord.config",
     "load_graph": "accord.api",
     "load_model": "accord.api",
+    "patch_log": "accord.refine.patch",
     "plan_run": "accord.train.plan",
+    "rollback_patch": "accord.refine.queue",
     "run_demo": "accord.demo",
     "synthesize": "accord.synthesis.synthesize",
     "train_run": "accord.api",

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "write": ("accord.cli.write", "write", "Write a paragraph about an entity, cited."),
     "decide": ("accord.cli.decide", "decide", "Weigh options by what the graph says."),
     "extract": ("accord.cli.extract", "extract", "Triples that a text states, with evidence."),
+    "refine": ("accord.cli.refine", "app", "Find, review, apply and undo changes of a graph."),
     "report": ("accord.cli.report", "report", "One HTML file that shows before and after."),
 }
 

@@ -18,12 +18,12 @@ from accord.graph.updates import LOG, read_log
 from accord.graph.writing import disk
 from accord.refine.patch_files import read_patch
 
-__all__ = ["Applied", "Patch", "Statement", "apply_patch", "patch_log", "rollback_patch"]
+__all__ = ["Applied", "Patch", "Statement", "apply_patch", "patch_log"]
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What `apply_patch` and `rollback_patch` did."""
+    """What applying or undoing a patch did."""
 
     entry: LogEntry
     """The entry of the log; for a patch that was in force already the earlier one."""
@@ -59,27 +59,6 @@ def apply_patch(graph: str | Path, patch: Patch | str | Path) -> Applied:
         check_ids(known, change)
         with pending(folder):
             entry = store.apply(change)
-        return Applied(entry, False, catch_up(folder, store))
-
-
-def rollback_patch(graph: str | Path, patch_id: str) -> Applied:
-    """Undoes a patch exactly: what it added goes, what it removed comes back where it was.
-
-    Args:
-        graph: A folder that `accord graph import` made.
-        patch_id: As in `patch_log`.
-
-    Returns:
-        The log entry of the rollback and the new snapshot.
-
-    Raises:
-        GraphError: No such patch in force, or a later one changed the same statements.
-    """
-    folder = record_folder(graph)
-    with GraphStore(folder / "store") as store:
-        catch_up(folder, store)
-        with pending(folder):
-            entry = store.rollback(patch_id)
         return Applied(entry, False, catch_up(folder, store))
 
 

@@ -14,8 +14,9 @@ from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import RDFS, XSD
 from accord.graph.patches import Patch, Statement
 from accord.graph.query import export_record
-from accord.refine.patch import apply_patch, patch_log, rollback_patch
+from accord.refine.patch import apply_patch, patch_log
 from accord.refine.patch_files import SUFFIXES, read_patch, write_patch
+from accord.refine.queue import rollback_patch
 from tests.conftest import build_tiny_graph
 
 NEW = Statement("osaka", "borders", "sweden")

@@ -1,0 +1,298 @@
+"""The queue of flags and proposals: kept in the graph's own record, decided by people.
+
+One named graph holds one item: the statement itself, and with PROV-O which run found it, when, on
+what evidence, and who decided what. Its name begins with the item's state, so that
+`urn:accord:rejected:...` are what was turned down. An item's id follows from its statement: what
+was decided once is not proposed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from accord.errors import ConfigError, GraphError
+from accord.graph.formats import write_graph
+from accord.graph.graph import KnowledgeGraph
+from accord.graph.iris import ACCEPTED, PROPOSED
+from accord.graph.patches import Patch, Statement
+from accord.graph.store import GraphStore, catch_up
+from accord.refine.entry import (
+    STATES,
+    Decision,
+    Entry,
+    State,
+    changes,
+    entry_quads,
+    item_id,
+    now,
+    read_entry,
+    reopened,
+)
+from accord.refine.items import Item
+from accord.refine.patch import Applied, pending, record_folder
+
+REVIEWER = "reviewer.json"
+"""File in a graph folder that says who has the queue open."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What `add` did."""
+
+    new: int
+    again: int
+    """Proposed before and still open: score, reason and evidence are the newest."""
+    decided: int
+    """Accepted or rejected before: not proposed again."""
+
+
+def add(out: str | Path, items: Iterable[Item], run: str, graph: KnowledgeGraph) -> Added:
+    """Puts items into the queue of a graph folder.
+
+    Args:
+        out: A graph folder; where there is none, one is made of `graph`.
+        items: Flags and proposals about `graph`.
+        run: Who proposes them: a run folder, a model's name.
+        graph: The snapshot that was scanned.
+
+    Returns:
+        How many are new, open already, or decided before.
+
+    Raises:
+        GraphError: `out` holds another graph, or is open elsewhere.
+    """
+    folder = Path(out)
+    if not (folder / "store").is_dir():
+        write_graph(graph, folder)
+    with Queue(folder) as queue:
+        return queue.add(items, run, graph)
+
+
+def rollback_patch(graph: str | Path, patch_id: str) -> Applied:
+    """Undoes a patch exactly: what it added goes, what it removed comes back where it was.
+
+    The items of the queue that it came from are open again.
+
+    Args:
+        graph: A folder that `accord graph import` made.
+        patch_id: As in `accord.refine.patch.patch_log`.
+
+    Returns:
+        The log entry of the rollback and the new snapshot.
+
+    Raises:
+        GraphError: No such patch in force, or a later one changed the same statements.
+    """
+    with Queue(graph) as queue:
+        return queue.rollback(patch_id)
+
+
+class Queue:
+    """The queue of a graph folder, open for one reviewer at a time.
+
+    Args:
+        folder: A graph folder.
+        who: Who reviews; kept with each decision.
+
+    Raises:
+        GraphError: No record, or somebody else has it open (the message says who).
+    """
+
+    def __init__(self, folder: str | Path, who: str = "") -> None:
+        self.folder = record_folder(folder)
+        self.who = who
+        try:
+            self.store = GraphStore(self.folder / "store")
+        except GraphError as error:
+            raise self._occupied(error) from error
+        self.graph = catch_up(self.folder, self.store)
+        self._note = self.folder / REVIEWER
+        self._note.write_text(json.dumps({"who": who, "since": now(), "process": os.getpid()}))
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets the next reviewer in."""
+        self._note.unlink(missing_ok=True)
+        self.store.close()
+
+    def _occupied(self, error: GraphError) -> GraphError:
+        try:
+            note = json.loads((self.folder / REVIEWER).read_text())
+            who, since, process = note["who"], note["since"], note["process"]
+        except (OSError, ValueError, KeyError):
+            return error
+        return GraphError(
+            f"{who or 'somebody'} has the queue of {self.folder} open since {since} "
+            f"(process {process})",
+            "wait until that review ends; decisions are kept one by one",
+        )
+
+    def add(self, items: Iterable[Item], run: str, graph: KnowledgeGraph) -> Added:
+        """As the function `add`.
+
+        Args:
+            items: Flags and proposals about `graph`.
+            run: Who proposes them.
+            graph: The snapshot that was scanned.
+        """
+        if not (self.graph.descends_from(graph.hash) or graph.descends_from(self.graph.hash)):
+            raise GraphError(
+                f"the items are about the graph {graph.name} ({graph.hash[:12]}), the queue is of "
+                f"{self.graph.name} ({self.graph.hash[:12]})",
+                "choose another --out",
+            )
+        states, time = self._states(), now()
+        fresh = {item_id(item): item for item in items}
+        kept = [key for key in fresh if states.get(key, "proposed") == "proposed"]
+        self._put(
+            [Entry(key, "proposed", fresh[key], run, graph.hash, time) for key in kept],
+            [PROPOSED + key for key in kept if key in states],
+        )
+        again = sum(key in states for key in kept)
+        return Added(len(kept) - again, again, len(fresh) - len(kept))
+
+    def entries(self, state: State | None = "proposed") -> list[Entry]:
+        """The items of one state, or all: likeliest first, then by score.
+
+        Args:
+            state: "proposed", "accepted", "rejected", or None for all.
+        """
+        found = [
+            read_entry(name, self.store.graph(name))
+            for kind, prefix in STATES.items()
+            if state in (None, kind)
+            for name in self.store.graphs(prefix)
+        ]
+        return sorted(found, key=lambda e: (-(e.item.probability or 0.0), -e.item.score, e.id))
+
+    def entry(self, identifier: str) -> Entry:
+        """One item by its id.
+
+        Raises:
+            GraphError: The queue has none.
+        """
+        state = self._states().get(identifier)
+        if state is None:
+            raise GraphError(f"the queue has no item {identifier!r}", "ids are in its export")
+        name = STATES[state] + identifier
+        return read_entry(name, self.store.graph(name))
+
+    def decide(self, decisions: Sequence[Decision], new: Sequence[Entry] = ()) -> list[Entry]:
+        """Keeps decisions, all of them or none; an earlier one about the same item gives way.
+
+        Args:
+            decisions: Verdicts; `skip` leaves an item as it is.
+            new: Entries of another queue to take in, in the same update.
+
+        Returns:
+            The entries that were decided, as they are now.
+
+        Raises:
+            GraphError: An unknown id.
+            ConfigError: An edit that says nothing.
+        """
+        told = {d.id: d for d in decisions if d.verdict != "skip"}
+        before = [self.entry(identifier) for identifier in told]
+        after = [self._decided(entry, told[entry.id]) for entry in before]
+        self._put([*new, *after], [STATES[entry.state] + entry.id for entry in before])
+        return after
+
+    def _decided(self, entry: Entry, decision: Decision) -> Entry:
+        state: State = "rejected" if decision.verdict == "reject" else "accepted"
+        after = replace(entry, state=state, who=self.who, decided=now())
+        if decision.statement is None:
+            return after
+        original = entry.original or entry.item.triple
+        return replace(after, item=entry.item.edited(*decision.statement), original=original)
+
+    def above(self, precision: float) -> list[Decision]:
+        """Accepts for what is at least that likely to be right; unknown ones stay open.
+
+        Args:
+            precision: Lowest probability, 0 to 1.
+
+        Raises:
+            ConfigError: Out of range.
+        """
+        if not 0 < precision <= 1:
+            raise ConfigError(f"--above {precision} is not in 0 to 1", "e.g. --above 0.95")
+        return [
+            Decision(entry.id, "accept")
+            for entry in self.entries()
+            if (entry.item.probability or 0.0) >= precision
+        ]
+
+    def patch(self, note: str = "") -> Patch:
+        """What the accepted items change that is not so already.
+
+        Args:
+            note: For the log.
+
+        Returns:
+            A patch for this graph; empty where nothing is left to do.
+        """
+        add: dict[Statement, None] = {}
+        remove: dict[Statement, None] = {}
+        for entry in self.entries("accepted"):
+            come, go = changes(entry.item)
+            add.update(dict.fromkeys(come))
+            remove.update(dict.fromkeys(go))
+        # Where two items disagree about a statement, it stays as it is.
+        both = add.keys() & remove.keys()
+        return Patch(
+            tuple(s for s in add if s not in both and not self.store.asserts(s)),
+            tuple(s for s in remove if s not in both and self.store.asserts(s)),
+            note,
+            self.graph.hash,
+        )
+
+    def rollback(self, patch_id: str) -> Applied:
+        """Undoes a patch; the items that it came from are open again, in the same update.
+
+        Args:
+            patch_id: As in the log.
+
+        Returns:
+            The log entry of the rollback and the new snapshot.
+
+        Raises:
+            GraphError: No such patch in force, or a later one changed the same statements.
+        """
+        delta = self.store.delta(patch_id)
+        undone = {*delta.add, *delta.remove}
+        back = [
+            e
+            for e in self.entries("accepted")
+            if undone & {*changes(e.item)[0], *changes(e.item)[1]}
+        ]
+        quads = [q for e in back for q in entry_quads(reopened(e))]
+        with pending(self.folder):
+            entry = self.store.rollback(patch_id, ([ACCEPTED + e.id for e in back], quads))
+        self.graph = catch_up(self.folder, self.store)
+        return Applied(entry, False, self.graph)
+
+    def _states(self) -> dict[str, State]:
+        return {
+            name.removeprefix(prefix): state
+            for state, prefix in STATES.items()
+            for name in self.store.graphs(prefix)
+        }
+
+    def _put(self, entries: Sequence[Entry], drop: Sequence[str]) -> None:
+        if entries:
+            self.store.change(drop, [quad for entry in entries for quad in entry_quads(entry)])
