@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from accord.cli.common import JsonFlag, emit
+from accord.cli.refine_scan import scan
 
 if TYPE_CHECKING:
     from accord.graph.patches import LogEntry
@@ -20,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     help="Find, review, apply and undo changes of a graph.",
 )
+app.command()(scan)
 Folder = Annotated[Path, typer.Option("--graph", help="Graph folder with its record.")]
 
 
