@@ -9,6 +9,7 @@ import typer
 
 from accord.cli.common import GraphOption, JsonFlag, emit
 from accord.cli.evaluate_asking import abstention, decisions, soft_fusion
+from accord.cli.evaluate_refinement import refinement
 from accord.cli.evaluate_text import linking, ner, relations
 from accord.cli.opening import open_graph, record
 
@@ -336,6 +337,7 @@ app.command()(ner)
 app.command()(decisions)
 app.command()(abstention)
 app.command("soft-fusion")(soft_fusion)
+app.command()(refinement)
 
 
 def _graph(run: str, graph: str | None, before: Path | None) -> KnowledgeGraph:
