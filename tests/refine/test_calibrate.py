@@ -1,0 +1,63 @@
+"""Probabilities that mean what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accord.errors import ConfigError
+from accord.refine.calibrate import Calibration, expected_precision, reliability
+from accord.refine.logistic import Logistic, sigmoid
+
+
+def drawn(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """Scores whose true log-odds are 2 x - 1, and another 1.5 for the second relation."""
+    rng = np.random.default_rng(seed)
+    scores, relations = rng.normal(size=8000), rng.integers(2, size=8000)
+    labels = rng.random(8000) < sigmoid(2 * scores - 1 + 1.5 * relations)
+    return scores, relations.astype(np.int64), labels
+
+
+def test_logistic_finds_the_weights_that_made_the_labels() -> None:
+    scores, relations, labels = drawn()
+    features = np.column_stack([scores, relations])
+    model = Logistic.fit(features, labels)
+    assert np.allclose(model.weights / model.spread, [2, 1.5], atol=0.25)
+    assert np.isclose(model.logits(np.zeros((1, 2)))[0], -1, atol=0.15)
+
+
+def test_calibration_holds_for_each_relation_on_fresh_candidates() -> None:
+    curve = Calibration.fit(*drawn(0))
+    scores, relations, labels = drawn(1)
+    chance = curve.probabilities(scores, relations)
+    for relation in (0, 1):
+        own = relations == relation
+        assert reliability(chance[own], labels[own]).error < 0.05
+    known = labels.sum()
+    assert curve.negative_ratio == pytest.approx((8000 - known) / known, rel=0.05)
+
+
+def test_one_class_alone_is_refused() -> None:
+    scores, relations, _ = drawn()
+    with pytest.raises(ConfigError, match="no curve"):
+        Calibration.fit(scores, relations, np.zeros(8000, dtype=np.bool_))
+    with pytest.raises(ConfigError, match="no items"):
+        reliability(np.zeros(0), np.zeros(0, dtype=np.bool_))
+
+
+def test_error_of_a_liar_is_its_lie(tmp_path: Path) -> None:
+    found = reliability(np.full(100, 0.9), np.arange(100) < 30)
+    assert found.error == pytest.approx(0.6)
+    assert found.plot(tmp_path / "r.png").stat().st_size > 1000
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_expected_precision_is_the_running_mean(values: list[float]) -> None:
+    found = expected_precision(np.array(values))
+    assert found[-1] == pytest.approx(np.mean(values))
+    if values == sorted(values, reverse=True):
+        assert (np.diff(found) <= 1e-12).all()
