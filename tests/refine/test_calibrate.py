@@ -14,7 +14,7 @@ from accord.refine.calibrate import Calibration, expected_precision, reliability
 from accord.refine.logistic import Logistic, sigmoid
 
 
-def drawn(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def drawn(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores whose true log-odds are 2 x - 1, and another 1.5 for the second relation."""
     rng = np.random.default_rng(seed)
     scores, relations = rng.normal(size=8000), rng.integers(2, size=8000)
