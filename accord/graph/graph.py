@@ -359,6 +359,12 @@ def _load_table(path: Path, key: str) -> StringTable:
     return StringTable(data, np.load(path / f"{key}.offsets.npy", mmap_mode="r"))
 
 
+def content_of(graph: KnowledgeGraph) -> dict[str, npt.NDArray[Any] | StringTable]:
+    """What a graph's hash is made of: all but what follows from it."""
+    content = (*TABLES, "triples", "split", "alias_offsets", "attributes")
+    return {key: getattr(graph, key) for key in content}
+
+
 def content_hash(arrays: Mapping[str, npt.NDArray[Any] | StringTable]) -> str:
     """sha256 over named arrays and tables, independent of where they lie."""
     digest = hashlib.sha256()

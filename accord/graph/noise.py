@@ -18,8 +18,7 @@ import numpy.typing as npt
 
 from accord.errors import ConfigError, GraphError
 from accord.graph.builder import adjacency, triple_keys
-from accord.graph.graph import ARRAYS, TABLES, KnowledgeGraph, Lineage, content_hash
-from accord.graph.strings import StringTable
+from accord.graph.graph import KnowledgeGraph, Lineage, content_hash, content_of
 from accord.graph.writing import write_file
 
 ErrorKind = Literal["random", "same-type", "near"]
@@ -237,13 +236,7 @@ def _with(
         meta={**graph.meta, "noise": {k: getattr(noise, k) for k in noise.__dataclass_fields__}},
         **index,
     )
-    return replace(changed, hash=content_hash(_content(changed)))
-
-
-def _content(graph: KnowledgeGraph) -> dict[str, npt.NDArray[Any] | StringTable]:
-    """What a graph's hash is made of."""
-    derived = {"entity_order", "relation_order", *adjacency(graph.triples[:0], 0)}
-    return {key: getattr(graph, key) for key in (*TABLES, *ARRAYS) if key not in derived}
+    return replace(changed, hash=content_hash(content_of(changed)))
 
 
 def write_truth(planted: Planted, path: str | Path) -> Path:

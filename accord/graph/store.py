@@ -22,8 +22,9 @@ from pyoxigraph import NamedNode, Quad, Store
 
 from accord.errors import DataError, GraphError
 from accord.graph import iris
+from accord.graph.descend import descend, is_simple
 from accord.graph.formats_rdf import QuadReader
-from accord.graph.graph import PENDING, KnowledgeGraph
+from accord.graph.graph import PENDING, KnowledgeGraph, Lineage
 from accord.graph.labels import ImportOptions
 from accord.graph.patches import TRAIN, GraphName, LogEntry, Patch, Statement
 from accord.graph.updates import LOG, block, drops, in_delta, log_quads, read_log
@@ -241,11 +242,17 @@ class GraphStore:
         done = int(parent.meta.get("log", 0))
         if len(log) == done:
             return parent
-        reader = QuadReader(reading_of(parent))
+        options, since = reading_of(parent), log[done:]
+        patches = tuple(entry.id for entry in since)
+        deltas = [self.delta(entry.id) for entry in since]
+        if self.asserted_graphs() == [TRAIN] and is_simple(parent, deltas, options):
+            lineage = Lineage(parent.hash, (*parent.lineage.ancestors, parent.hash), patches)
+            child = descend(parent, deltas, lineage)
+            return replace(child, meta={**parent.meta, "log": len(log)})
+        reader = QuadReader(options)
         reader.consume(self.quads())
         builder = reader.finish(parent.name, parent)
-        meta = {**parent.meta, **builder.meta, "log": len(log)}
-        return builder.build(meta, tuple(entry.id for entry in log[done:]))
+        return builder.build({**parent.meta, **builder.meta, "log": len(log)}, patches)
 
     def _touching_same(self, entry: LogEntry, own: list[Quad]) -> list[str]:
         """Patches in force, later than this one, that changed one of its statements."""
