@@ -26,6 +26,8 @@ from accord.refine.steps import Bool, Float64, Int64
 STRUCTURE = ("tail_chance", "head_chance", "least_chance")
 ROUNDS = 12
 """How often the share of errors is estimated anew."""
+FEW = 5
+"""Triples of a relation from which what is usual for it counts more than half."""
 LEAST_SHARE, MOST_SHARE = 1e-3, 0.4
 """Bounds of the estimated share of errors in a graph."""
 
@@ -102,16 +104,19 @@ def judge_triples(
     """
     config = config or FlagConfig()
     data = _Data.of(graph, rules, vectors, config)
-    every = _Mixture.fit(data, range(data.true.shape[1]))
-    arms = {"rules": _Mixture.fit(data, range(len(EVIDENCE))).logits(data.true)}
+    rule, whole = len(EVIDENCE), data.true.shape[1] // 2
+    every = _Mixture.fit(data, data.columns(0, whole))
+    arms = {"rules": _Mixture.fit(data, data.columns(0, rule)).logits(data.true)}
     if vectors is not None:
-        own = _Mixture.fit(data, range(len(EVIDENCE), data.true.shape[1]))
+        own = _Mixture.fit(data, data.columns(rule, whole))
         arms["structure"] = own.logits(data.true)
     logits = every.logits(data.true)
     if model is not None and config.text_share > 0:
         logits, arms["text"] = _with_text(graph, model, data, every, logits, config)
-    shares = every.model.shares(data.true)[:, : len(EVIDENCE)]
-    evidence = data.true[:, : len(EVIDENCE)]
+    # A feature's two forms, by itself and beside its relation's, count as one.
+    parts = every.model.shares(data.true)
+    shares = parts[:, :rule] + parts[:, whole : whole + rule]
+    evidence = data.true[:, :rule]
     return Suspicion(
         data.triples, sigmoid(logits), logits, arms, evidence, shares, every.share
     )  # fmt: skip
@@ -158,7 +163,26 @@ class _Data:
             folds = vectors.folds
             true = _joined(true, vectors.scores(train, folds))
             false = _joined(false, vectors.scores(made.triples, folds[made.sources]))
+        usual = _usual(true, train[:, 1], graph.num_relations)
+        true = np.column_stack([true, true - usual[train[:, 1]]])
+        false = np.column_stack([false, false - usual[made.triples[:, 1]]])
         return cls(train, true, made.triples, false, sample)
+
+    def columns(self, first: int, last: int) -> list[int]:
+        """Some features, as they are and beside what is usual for the relation."""
+        half = self.true.shape[1] // 2
+        return [*range(first, last), *range(half + first, half + last)]
+
+
+def _usual(features: Float64, relations: Int64, count: int) -> Float64:
+    """(R, F) medians of each relation's triples, drawn to 0 where it has few."""
+    found = np.zeros((count, features.shape[1]))
+    order = np.argsort(relations, kind="stable")
+    bounds = np.searchsorted(relations[order], np.arange(count + 1))
+    for relation in np.flatnonzero(np.diff(bounds)):
+        rows = order[bounds[relation] : bounds[relation + 1]]
+        found[relation] = np.median(features[rows], axis=0) * len(rows) / (len(rows) + FEW)
+    return found
 
 
 def _joined(evidence: Float64, chances: Float64) -> Float64:
