@@ -8,7 +8,7 @@ rules without its own share and by vectors that were not trained on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from accord.progress import say
 from accord.refine.corrupt import corrupt
 from accord.refine.folds import StructureFolds
 from accord.refine.logistic import Logistic, sigmoid
+from accord.refine.rivals import rivalry
 from accord.refine.rules import EVIDENCE, Rules
 from accord.refine.steps import Bool, Float64, Int64
 
@@ -104,8 +105,10 @@ def judge_triples(
     """
     config = config or FlagConfig()
     data = _Data.of(graph, rules, vectors, config)
-    rule, whole = len(EVIDENCE), data.true.shape[1] // 2
-    every = _Mixture.fit(data, data.columns(0, whole))
+    rule, whole = len(EVIDENCE), data.half
+    first = _Mixture.fit(data, data.columns(0, whole))
+    data = data.with_rivals(first, graph.num_relations)
+    every = _Mixture.fit(data, [*data.columns(0, whole), *range(2 * whole, data.true.shape[1])])
     arms = {"rules": _Mixture.fit(data, data.columns(0, rule)).logits(data.true)}
     if vectors is not None:
         own = _Mixture.fit(data, data.columns(rule, whole))
@@ -135,6 +138,10 @@ class _Data:
     """(N, F)."""
     sample: Int64
     """(S,) rows of `triples` that are learnt from."""
+    replaced: Int64
+    """(N,) row of `triples` that each false one stands for, -1 where it stands beside it."""
+    half: int
+    """Features by themselves; as many follow beside what is usual for the relation."""
 
     @classmethod
     def of(
@@ -166,12 +173,26 @@ class _Data:
         usual = _usual(true, train[:, 1], graph.num_relations)
         true = np.column_stack([true, true - usual[train[:, 1]]])
         false = np.column_stack([false, false - usual[made.triples[:, 1]]])
-        return cls(train, true, made.triples, false, sample)
+        at = np.where(replaced, made.sources, -1)
+        return cls(train, true, made.triples, false, sample, at, usual.shape[1])
+
+    def with_rivals(self, mixture: _Mixture, relations: int) -> _Data:
+        """Also how triples fare beside those that exclude them, where ends have one at most."""
+        rows = np.arange(len(self.triples))
+        logits, own = mixture.logits(self.true), mixture.logits(self.false)
+        crowd = [EVIDENCE.index("one_tail"), EVIDENCE.index("one_head")]
+        parts = []
+        for asked, odds, left_out, features in (
+            (self.triples, logits, rows, self.true),
+            (self.negatives, own, self.replaced, self.false),
+        ):
+            gaps = rivalry(self.triples, logits, relations, asked, odds, left_out)
+            parts.append(np.column_stack([features, gaps, gaps * features[:, crowd]]))
+        return replace(self, true=parts[0], false=parts[1])
 
     def columns(self, first: int, last: int) -> list[int]:
         """Some features, as they are and beside what is usual for the relation."""
-        half = self.true.shape[1] // 2
-        return [*range(first, last), *range(half + first, half + last)]
+        return [*range(first, last), *range(self.half + first, self.half + last)]
 
 
 def _usual(features: Float64, relations: Int64, count: int) -> Float64:

@@ -7,6 +7,7 @@ import pytest
 
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
+from accord.refine.rivals import rivalry
 from accord.refine.rules import EVIDENCE, Rules
 from accord.refine.steps import Steps
 
@@ -95,3 +96,13 @@ def test_confidence_of_walks_is_that_of_counting_by_hand(graph: KnowledgeGraph) 
     assert rules.compositions.walked[at] == COUNTRIES * CITIES
     rule = int(np.searchsorted(rules.compositions.rules, body * graph.num_relations + lies))
     assert rules.compositions.hits[rule] == COUNTRIES * CITIES
+
+
+def test_the_likeliest_of_those_that_exclude_one_another_is_cleared() -> None:
+    triples = np.array([[0, 0, 1], [0, 0, 2], [3, 0, 1]], dtype=np.int64)
+    logits, rows = np.array([-2.0, 1.0, -1.0]), np.arange(3)
+    found = rivalry(triples, logits, 1, triples, logits, rows)
+    assert found.tolist() == [[-3.0, -1.0], [3.0, 0.0], [0.0, 1.0]]
+    new = np.array([[0, 0, 4]], dtype=np.int64)
+    assert rivalry(triples, logits, 1, new, np.zeros(1), np.array([-1])).tolist() == [[2.0, 0.0]]
+    assert rivalry(triples, logits, 1, new, np.zeros(1), np.array([0])).tolist() == [[-1.0, 0.0]]
