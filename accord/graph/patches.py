@@ -31,15 +31,19 @@ class Statement:
         if self.language:
             object.__setattr__(self, "datatype", LANG_STRING)
 
-    def quad(self, graph: GraphName) -> Quad:
-        """This statement as RDF in a graph."""
+    @cached_property
+    def _terms(self) -> tuple[NamedNode, NamedNode, NamedNode | Literal]:
         subject, predicate = (NamedNode(iris.to_iri(i)) for i in (self.subject, self.predicate))
         if not self.literal:
-            return Quad(subject, predicate, NamedNode(iris.to_iri(self.value)), graph)
+            return subject, predicate, NamedNode(iris.to_iri(self.value))
         if self.language:
-            return Quad(subject, predicate, Literal(self.value, language=self.language), graph)
+            return subject, predicate, Literal(self.value, language=self.language)
         datatype = NamedNode(iris.to_iri(self.datatype))
-        return Quad(subject, predicate, Literal(self.value, datatype=datatype), graph)
+        return subject, predicate, Literal(self.value, datatype=datatype)
+
+    def quad(self, graph: GraphName) -> Quad:
+        """This statement as RDF in a graph."""
+        return Quad(*self._terms, graph)
 
     @classmethod
     def of(cls, quad: Quad) -> Statement:
@@ -55,7 +59,7 @@ class Statement:
 
     def line(self) -> str:
         """As one line of N-Triples, without its end of line."""
-        subject, predicate, value, _ = self.quad(TRAIN)
+        subject, predicate, value = self._terms
         return f"{subject} {predicate} {value} ."
 
 

@@ -256,14 +256,16 @@ class GraphStore:
 
     def _touching_same(self, entry: LogEntry, own: list[Quad]) -> list[str]:
         """Patches in force, later than this one, that changed one of its statements."""
+        later = {e.id: e for e in self._log().values() if e.active and e.order > entry.order}
+        if not later:
+            return []
         names = (
             str(quad.graph_name).removeprefix(f"<{iris.PATCH}")
             for subject, predicate, value, _ in own
             for quad in self._store.quads_for_pattern(subject, predicate, value, None)
         )
-        others = {self._log().get(name.partition(":")[0]) for name in names}
-        later = [o for o in others if o is not None and o.active and o.order > entry.order]
-        return [other.id for other in sorted(later, key=lambda other: other.order)]
+        found = later.keys() & {name.partition(":")[0] for name in names}
+        return sorted(found, key=lambda other: later[other].order)
 
     def _delta(self, patch_id: str) -> tuple[list[Quad], list[Quad]]:
         """(added, removed) quads, in the graphs where they were or are."""

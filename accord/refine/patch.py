@@ -121,23 +121,25 @@ def check_ids(graph: KnowledgeGraph, patch: Patch) -> None:
     texts = {*reading_of(graph).kinds(), KIND, PHRASE, INVERSE}
     new = {s.subject for s in patch.add if s.literal and s.predicate in texts}
     for side, brought in ((patch.remove, set[str]()), (patch.add, new)):
-        for identifier in dict.fromkeys(_ids(side)):
-            if identifier not in brought and not _known(graph, identifier):
-                raise _unknown(graph, identifier, bool(brought) or side is patch.add)
+        unknown = next(_unknown_ids(graph, side, brought), None)
+        if unknown is not None:
+            raise _unknown(graph, unknown, side is patch.add)
 
 
-def _ids(statements: Iterable[Statement]) -> Iterator[str]:
-    for statement in statements:
-        yield statement.subject
-        if not statement.literal:
-            yield from (statement.predicate, statement.value)
+def _unknown_ids(
+    graph: KnowledgeGraph, statements: Iterable[Statement], brought: set[str]
+) -> Iterator[str]:
+    """Ids of entities and relations that neither the graph has nor the patch brings."""
+    ids = [identifier for s in statements for identifier in _ids(s)]
+    known = {*graph.relation_ids, *brought}
+    rest = list(dict.fromkeys(identifier for identifier in ids if identifier not in known))
+    yield from (i for i, idx in zip(rest, graph.entities(rest).tolist(), strict=True) if idx < 0)
 
 
-def _known(graph: KnowledgeGraph, identifier: str) -> bool:
-    return (
-        graph.entity_ids.find(identifier, graph.entity_order) >= 0
-        or graph.relation_ids.find(identifier, graph.relation_order) >= 0
-    )
+def _ids(statement: Statement) -> tuple[str, ...]:
+    if statement.literal:
+        return (statement.subject,)
+    return statement.subject, statement.predicate, statement.value
 
 
 def _unknown(graph: KnowledgeGraph, identifier: str, added: bool) -> GraphError:
