@@ -47,7 +47,7 @@ class Plan:
     """Which texts a step reads and where the asked-for states lie."""
 
     texts: list[Sequence]
-    """Distinct texts; none is the beginning of another."""
+    """Distinct texts with a place; none is the beginning of another."""
     rows: Int64
     """(M,) the text of each place."""
     positions: Int64
@@ -76,7 +76,7 @@ def plan_reading(
     """
     asked = {k: r for k, r in requests.items() if not _from_start(r)}
     whole = [s for request in asked.values() for s in request.sequences]
-    host = _hosts(whole) if causal else {sequence: sequence for sequence in whole}
+    host = _hosts(whole) if causal else dict(zip(whole, whole, strict=True))
     texts = list(dict.fromkeys(host.values()))
     number = {text: i for i, text in enumerate(texts)}
     quiet = np.ones(len(texts), dtype=np.bool_)
@@ -90,8 +90,9 @@ def plan_reading(
         spans[key] = slice(start, start + len(points.rows))
         start += len(points.rows)
     none = np.zeros(0, dtype=np.int64)  # objectives may need nothing read
-    places = np.concatenate([none, *rows]), np.concatenate([none, *positions])
-    return Plan(texts, *places, spans, quiet)
+    used, place_rows = np.unique(np.concatenate([none, *rows]), return_inverse=True)
+    places = place_rows, np.concatenate([none, *positions])
+    return Plan([texts[i] for i in used], *places, spans, quiet[used])
 
 
 def _from_start(request: Request) -> bool:
@@ -312,8 +313,7 @@ class Step:
     def _read_teacher(
         self, sequence: Sequence, first: int, top_k: int, temperature: float
     ) -> TeacherOutput:
-        """What the first weights predict from a place on; read alone, so that it never depends on
-        which other texts a step asks for."""
+        """What the first weights predict from a place on, read alone: no other text matters."""
         positions = np.arange(first, length(sequence), dtype=np.int64)
         with self.first_weights():
             hidden = self.model.reader.states_at([sequence], np.zeros_like(positions), positions)

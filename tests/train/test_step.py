@@ -19,7 +19,9 @@ from accord.model.saving import trainable
 from accord.objectives.base import (
     Encode,
     Loss,
+    Points,
     Score,
+    States,
     Stateless,
     Teacher,
     last_points,
@@ -190,6 +192,18 @@ def test_places_lie_in_texts_that_begin_with_the_sequence(
     for text in plan.texts:
         assert text in encoded or text in scored
         assert not any(other != text and other[: len(text)] == text for other in plan.texts)
+
+
+def test_a_text_of_which_nothing_is_asked_is_not_read() -> None:
+    """A step may draw no place from a short text, which could then stand in a chunk of its own."""
+    recipe = tiny_recipe(language={"weight": 1.0, "points": 1, "rows": 4})
+    model, objectives = tiny_setup(recipe)
+    texts: list[Sequence] = [((3, 4),), ((5, 6, 7, 8, 9, 3, 4, 5, 6, 7),)]
+    points = Points(np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64))
+    asked: dict[tuple[str, str], Any] = {("a", "s"): States(texts, points)}
+    assert plan_reading(asked).texts == texts[:1]
+    for step in range(4):
+        one_step(recipe, model, objectives, step)
 
 
 def test_the_mean_beside_the_last_token_is_that_of_the_frozen_layers() -> None:
