@@ -30,15 +30,7 @@ from accord.graph.patches import TRAIN, GraphName, LogEntry, Patch, Statement
 from accord.graph.updates import LOG, block, drops, in_delta, log_quads, read_log
 from accord.graph.writing import clear_leftovers, disk
 
-__all__ = [
-    "GraphStore",
-    "LogEntry",
-    "Patch",
-    "Statement",
-    "asserted_graphs",
-    "record_quads",
-    "refresh",
-]
+__all__ = ["GraphStore", "LogEntry", "Patch", "Statement", "refresh"]
 
 HELD_OUT = tuple(iris.HELD_OUT.values())
 INTERNAL = (iris.PATCH, iris.PROPOSED, iris.ACCEPTED, iris.REJECTED, iris.LOG)
