@@ -18,6 +18,8 @@ BODIES = 50
 """Composition rules a relation at most, the most confident ones."""
 WALKS = 2_000_000
 """Walks of all rules at most."""
+FAN = 256
+"""Steps from one entity at most, where they are drawn."""
 QUERIES = 40_000
 """Queries that the structure vectors are asked at most."""
 FLOOR = -3.0
@@ -79,28 +81,34 @@ def _composed(rules: Rules, rng: np.random.Generator) -> Int64:
     place = np.arange(len(order)) - np.searchsorted(relation[order], relation[order])
     chosen = order[(place < BODIES) & (confidence[order] >= LEAST)]
     chosen = chosen[np.argsort(-confidence[chosen], kind="stable")]
-    found, left = [np.zeros((0, 3), dtype=np.int64)], float(WALKS)
+    chosen = chosen[np.cumsum(rule.walked[at[chosen]]) <= WALKS]
+    found = [np.zeros((0, 3), dtype=np.int64)]
+    width = 2 * steps.relations
     with track("walking rules", len(chosen), "rules") as advance:
-        for row in chosen:
-            if left <= 0:
-                break
-            ends = _ends(rules, int(body[row]), rng)
-            left -= rule.walked[at[row]]
-            found.append(np.insert(ends, 1, relation[row], axis=1))
-            advance(1)
+        for first in np.unique(body[chosen] // width):
+            own = chosen[body[chosen] // width == first]
+            found += _joined(rules, int(first), body[own] % width, relation[own], rng)
+            advance(len(own))
     return np.concatenate(found)
 
 
-def _ends(rules: Rules, body: int, rng: np.random.Generator) -> Int64:
-    """(N, 2) heads and tails that a body joins."""
+def _joined(
+    rules: Rules, first: int, second: Int64, relation: Int64, rng: np.random.Generator
+) -> list[Int64]:
+    """What rules with one first step entail; its walks are gone through once for all of them."""
     steps = rules.steps
-    first, second = divmod(body, 2 * steps.relations)
     start = np.flatnonzero(steps.numbers == first)
-    rows, onward, _ = steps.leaving(steps.targets[start], 512, rng)
-    keep = steps.numbers[onward] == second
-    head, tail = steps.sources[start][rows[keep]], steps.targets[onward[keep]]
-    pairs = np.unique(head * steps.entities + tail)
-    return np.column_stack(np.divmod(pairs, steps.entities))
+    rows, onward, _ = steps.leaving(steps.targets[start], FAN, rng)
+    order = np.argsort(steps.numbers[onward], kind="stable")
+    head, tail = steps.sources[start][rows[order]], steps.targets[onward[order]]
+    number = steps.numbers[onward[order]]
+    found = []
+    for step, entailed in zip(second, relation, strict=True):
+        part = slice(*np.searchsorted(number, [step, step + 1]))
+        pairs = np.unique(head[part] * steps.entities + tail[part])
+        ends = np.column_stack(np.divmod(pairs, steps.entities))
+        found.append(np.insert(ends, 1, entailed, axis=1))
+    return found
 
 
 def _answered(

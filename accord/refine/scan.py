@@ -16,7 +16,8 @@ from accord.evaluate.by_run import ranks_by_text
 from accord.evaluate.files import write_lines
 from accord.evaluate.protocol import EmbeddingModel
 from accord.graph.graph import KnowledgeGraph
-from accord.model.saving import model_folder
+from accord.model.load import resolve
+from accord.model.saving import model_folder, unfinished
 from accord.progress import say
 from accord.refine.attributes import flag_attributes, propose_attributes
 from accord.refine.calibrate import expected_precision
@@ -198,9 +199,15 @@ def scan_model(run: str, graph: KnowledgeGraph) -> EmbeddingModel | None:
 
     Raises:
         GraphError: The run is of an unrelated graph.
+        ModelError: No such run or model, or the run is not finished.
     """
     check_related(run, graph)
-    if model_folder(run) is None or not ranks_by_text(run):
+    folder = model_folder(run)
+    if folder is None and (Path(run) / "config.toml").is_file():
+        raise unfinished(run)
+    if folder is None:
+        resolve(run)  # a name that is misspelt shows
+    if folder is None or not ranks_by_text(run):
         say(f"{run} does not rank by text: rules and structure embeddings judge")
         return None
     return load_with_cache(run)

@@ -1,0 +1,54 @@
+"""`accord refine scan`: one JSON object, a queue to review, and who is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from accord.cli.refine_scan import scan
+from accord.errors import GraphError, ModelError
+from tests.refine.test_rules import lawful_graph
+
+
+def call(*arguments: str) -> None:
+    app = typer.Typer()
+    app.command()(scan)
+    app(list(arguments), standalone_mode=False)
+
+
+def test_scan_fills_a_queue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from accord.refine.queue import Queue
+
+    graph = lawful_graph()
+    folder, out = str(graph.save(tmp_path / "graph")), str(tmp_path / "queue")
+    run = tmp_path / "run"
+    (run / "model").mkdir(parents=True)
+    (run / "model" / "accord.json").write_text("{}")
+    (run / "graph.json").write_text(
+        json.dumps({"hash": graph.hash, "ancestors": [], "name": "lawful", "spec": folder})
+    )
+    asked = [str(run), "--out", out, "--no-structure", "--least", "0"]
+    call(*asked, "--scores", str(tmp_path / "s.jsonl"), "--plot", str(tmp_path / "p.png"), "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["queue"] == out and found["flags"] + found["proposals"] == found["new"] > 0
+    assert (tmp_path / "s.jsonl").is_file() and (tmp_path / "p.png").is_file()
+    with Queue(out) as queue:
+        assert len(queue.entries()) == found["new"]
+    call(*asked[:-1], "1")
+    assert "nothing found" in capsys.readouterr().out
+
+
+def test_other_runs_are_refused(tmp_path: Path) -> None:
+    folder = str(lawful_graph().save(tmp_path / "graph"))
+    rest = ("--graph", folder, "--out", str(tmp_path / "queue"), "--no-structure")
+    with pytest.raises(ModelError):
+        call(str(tmp_path / "no-such-run"), *rest)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "graph.json").write_text(json.dumps({"hash": "x", "ancestors": [], "name": "other"}))
+    with pytest.raises(GraphError, match="'other'"):
+        call(str(run), *rest)
+    assert not (tmp_path / "queue").exists()
