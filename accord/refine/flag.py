@@ -254,6 +254,8 @@ def _with_text(
 ) -> tuple[Float64, Float64]:
     """(T,) log-odds with the text model's view of the most suspicious, (T,) that view alone."""
     rng = np.random.default_rng([config.seed, 9])
+    if not len(data.negatives):
+        return logits, np.full(len(logits), np.nan)
     chosen = np.argsort(-logits, kind="stable")[: round(config.text_share * len(logits))]
     right = rng.permutation(len(logits))[: config.text_sample]
     wrong = rng.permutation(len(data.negatives))[: config.text_sample]
@@ -264,10 +266,9 @@ def _with_text(
     own, sample = text[: len(chosen)], text[len(chosen) :]
     before = np.concatenate([logits[right], mixture.logits(data.false[wrong])])
     labels: Bool = np.arange(len(before)) >= len(right)
-    sure = np.concatenate([1 - sigmoid(logits[right]), np.ones(len(wrong))])
-    sure *= np.where(labels, len(wrong) and 1 / len(wrong), 1 / sure[: len(right)].sum()) * len(
-        right
-    )
+    # Triples of the graph count as right as far as they look so, and both kinds weigh the same.
+    true = 1 - sigmoid(logits[right])
+    sure = np.concatenate([true / true.mean(), np.full(len(wrong), len(right) / len(wrong))])
     odds = np.log(mixture.share) - np.log1p(-mixture.share)
     both = Logistic.fit(np.column_stack([before, sample]), labels, sure)
     alone = Logistic.fit(sample, labels, sure)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from accord.errors import ConfigError, DataError, GraphError
@@ -52,6 +53,45 @@ def test_scan_finds_the_error_and_the_gap_with_reasons(spoilt: KnowledgeGraph) -
     assert (spoilt.triples == before).all()
     again = scan_graph(spoilt, None, ScanConfig(least=0.2, structure=False))
     assert again.items == found.items
+
+
+class Knowing:
+    """A text model for which head and tail fit just where the error is not."""
+
+    def __init__(self, graph: KnowledgeGraph) -> None:
+        self.read: list[int] = []
+        kinds = [entity[0] for entity in graph.entity_ids]
+        self.kinds = np.array([sorted(set(kinds)).index(kind) for kind in kinds])
+
+    def embed_entities(
+        self, graph: KnowledgeGraph, entities: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.float32]:
+        assert entities is not None
+        self.read.append(len(entities))
+        found: npt.NDArray[np.float32] = np.eye(3, dtype=np.float32)[self.kinds[entities]]
+        return found
+
+    def embed_queries(
+        self, graph: KnowledgeGraph, queries: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        relation = queries[:, 1] % graph.num_relations
+        back = queries[:, 1] >= graph.num_relations
+        first = {t[1]: (t[0], t[2]) for t in graph.triples[::-1].tolist()}
+        ends = [first[int(r)][0 if b else 1] for r, b in zip(relation, back, strict=True)]
+        found: npt.NDArray[np.float32] = np.eye(3, dtype=np.float32)[self.kinds[np.array(ends)]]
+        return found
+
+
+def test_the_text_model_reads_the_most_suspicious_alone(spoilt: KnowledgeGraph) -> None:
+    model = Knowing(spoilt)
+    found = scan_graph(spoilt, model, ScanConfig(structure=False, text_share=0.1))
+    read = np.isfinite(found.suspicion.arms["text"])
+    assert read.sum() == round(0.1 * spoilt.num_triples) and found.text
+    assert found.of_kind("flag")[0].triple == ERROR
+    row = found.suspicion.order()[0]
+    assert found.suspicion.arms["text"][row] == np.nanmax(found.suspicion.arms["text"])
+    without = scan_graph(spoilt, None, ScanConfig(structure=False)).suspicion
+    assert (found.suspicion.logits[~read] == without.logits[~read]).all()
 
 
 def test_scores_of_all_triples_are_written(spoilt: KnowledgeGraph, tmp_path: Path) -> None:
