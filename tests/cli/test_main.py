@@ -56,7 +56,7 @@ def test_unknown_command_suggests_the_nearest() -> None:
     assert done.returncode == 2
     assert json.loads(done.stdout) == {
         "error": "no command 'trian'",
-        "hint": "did you mean 'train' or 'extract'?",
+        "hint": "did you mean 'train' or 'refine' or 'extract'?",
     }
 
 
@@ -71,7 +71,7 @@ def test_usage_errors_are_mendable() -> None:
 def test_errors_for_people_go_to_stderr() -> None:
     done = accord("trian")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: no command 'trian'\n  hint: did you mean 'train' or 'extract'?\n"
+    assert done.stderr == "error: no command 'trian'\n  hint: did you mean 'train' or 'refine' or 'extract'?\n"
 
 
 def test_json_knows_paths_arrays_and_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
