@@ -113,10 +113,11 @@ class Reader:
             (M, D), with gradient where the upper layers are trained.
         """
         whole = positions < 0
-        if not whole.any():
-            return self._states_at(sequences, rows, positions)
-        means = frozen_means(self.lower(sequences).states, rows[whole], -positions[whole])
-        found = self._states_at(sequences, rows[~whole], positions[~whole])
+        lower = self.lower(sequences).states if self.freeze_layers else None
+        if lower is None or not whole.any():
+            return self._states_at(sequences, rows, positions, lower)
+        means = frozen_means(lower, rows[whole], -positions[whole])
+        found = self._states_at(sequences, rows[~whole], positions[~whole], lower)
         states = found.new_empty((len(rows), found.shape[1]))
         places = torch.from_numpy(whole).to(self.device)
         states[places], states[~places] = means.to(states.dtype), found
@@ -127,13 +128,13 @@ class Reader:
         sequences: list[Sequence],
         rows: npt.NDArray[np.int64],
         positions: npt.NDArray[np.int64],
+        lower: torch.Tensor | None,
     ) -> torch.Tensor:
         where, again = np.unique(np.stack([rows, positions]), axis=1, return_inverse=True)
         points = tuple(torch.from_numpy(np.ascontiguousarray(x)).to(self.device) for x in where)
-        if not self.freeze_layers:
+        if lower is None:
             last = self.last_hidden(sequences)
         else:
-            lower = self.lower(sequences).states
             asked = (points[0], points[1])
             # A point asked for twice must be there once, or its gradient would count twice.
             with knowing(self.lm, [flat(sequence) for sequence in sequences]):
