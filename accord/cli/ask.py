@@ -13,19 +13,23 @@ from accord.cli.opening import open_graph
 if TYPE_CHECKING:
     from accord.decode.guided import Guide
 
+RankingOption = Annotated[
+    str,
+    typer.Option(help="How paths are ranked: words (no model), embedding, likelihood or both."),
+]
+HopsOption = Annotated[int, typer.Option(help="Steps of a path at most, 1 to 4.")]
+ThresholdOption = Annotated[
+    float | None, typer.Option(help="Abstain below this confidence; 0 always answers.")
+]
+
 
 def ask(
     run: Annotated[str, typer.Argument(help="Run folder, or a base model's name with --graph.")],
     question: Annotated[str, typer.Argument(help="A question that names an entity of the graph.")],
     graph: GraphOption = None,
-    ranking: Annotated[
-        str,
-        typer.Option(help="How paths are ranked: words (no model), embedding, likelihood or both."),
-    ] = "words",
-    hops: Annotated[int, typer.Option(help="Steps of a path at most, 1 to 4.")] = 2,
-    threshold: Annotated[
-        float | None, typer.Option(help="Abstain below this confidence; 0 always answers.")
-    ] = None,
+    ranking: RankingOption = "words",
+    hops: HopsOption = 2,
+    threshold: ThresholdOption = None,
     confidence: Annotated[
         Path | None,
         typer.Option(help="What `accord eval abstention --out` wrote; default: the run's own."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from accord.cli.ask import open_guide
+from accord.cli.ask import HopsOption, RankingOption, ThresholdOption, open_guide
 from accord.cli.common import GraphOption, JsonFlag, emit
 
 if TYPE_CHECKING:
@@ -30,14 +30,9 @@ def chat(
     words: Annotated[
         bool, typer.Option("--words", help="Let the model choose the words of replies.")
     ] = False,
-    ranking: Annotated[
-        str,
-        typer.Option(help="How paths are ranked: words (no model), embedding, likelihood or both."),
-    ] = "words",
-    hops: Annotated[int, typer.Option(help="Steps of a path at most, 1 to 4.")] = 2,
-    threshold: Annotated[
-        float | None, typer.Option(help="Abstain below this confidence; 0 always answers.")
-    ] = None,
+    ranking: RankingOption = "words",
+    hops: HopsOption = 2,
+    threshold: ThresholdOption = None,
     history: Annotated[int, typer.Option(help="Turns that are remembered.")] = 20,
     as_json: JsonFlag = False,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from accord.cli.ask import HopsOption, open_guide
 from accord.cli.common import GraphOption, JsonFlag, emit
 from accord.cli.opening import open_graph, record
 
@@ -79,7 +80,7 @@ def abstention(
     ranking: Annotated[
         str, typer.Option(help="As in `accord ask`: words, embedding, likelihood or both.")
     ] = "words",
-    hops: Annotated[int, typer.Option(help="Steps of a path at most, 1 to 4.")] = 2,
+    hops: HopsOption = 2,
     confidence: Annotated[
         Path | None, typer.Option(help="Weights to measure with; default: the run's own.")
     ] = None,
@@ -90,7 +91,6 @@ def abstention(
     as_json: JsonFlag = False,
 ) -> None:
     """When `accord ask` should say nothing: coverage against precision; learns the threshold."""
-    from accord.cli.ask import open_guide
     from accord.decode.guided import Guide
     from accord.evaluate.abstention import evaluate_abstention, remove_relations, write_confidence
     from accord.text.questions import read_questions
