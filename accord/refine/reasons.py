@@ -81,7 +81,7 @@ def _words(graph: KnowledgeGraph, rules: Rules, column: str, triple: tuple[int, 
 
 def _lacking(graph: KnowledgeGraph, rules: Rules, triple: tuple[int, ...]) -> str:
     asked = np.array([triple], dtype=np.int64)
-    _, numbers, sure = rules.entailments.lacking(asked, np.ones(1, dtype=np.int64))
+    _, numbers, sure = rules.entailments.lacking(asked)
     if not len(numbers):
         return "a triple that goes with it is not there"
     best = int(sure.argmax())

@@ -175,7 +175,7 @@ class Entailments:
         keep = (self.counts >= STRONG * self.pairs[number]) & (self.counts >= ENOUGH)
         return number[keep], other[keep]
 
-    def lacking(self, triples: Int64, present: Int64) -> tuple[Int64, Int64, Float64]:
+    def lacking(self, triples: Int64) -> tuple[Int64, Int64, Float64]:
         """What triples entail and the graph does not have.
 
         Returns:
@@ -191,9 +191,9 @@ class Entailments:
         rows, entailed, relation = rows[~there], entailed[~there], relation[~there]
         return rows, entailed, self.confidence(relation, entailed, np.zeros_like(rows))
 
-    def missing(self, triples: Int64, present: Int64) -> Float64:
+    def missing(self, triples: Int64) -> Float64:
         """(N,) sum of -log(1 - confidence) of what is entailed and not there."""
-        rows, _, sure = self.lacking(triples, present)
+        rows, _, sure = self.lacking(triples)
         cost = -np.log1p(-np.minimum(sure, 0.99))
         return summed(rows, cost, len(triples))
 
@@ -257,7 +257,7 @@ class Rules:
             self._crowd(relation, tails),
             self._crowd(relation + relations, heads),
             self.entailments.implied(triples, present),
-            self.entailments.missing(triples, present),
+            self.entailments.missing(triples),
             path,
             np.maximum(self.usual_path[relation] - path, 0),
         )
