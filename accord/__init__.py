@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accord.api import load_graph as load_graph
     from accord.api import load_model as load_model
+    from accord.api import train_rounds as train_rounds
     from accord.api import train_run as train_run
     from accord.applications import ask as ask
     from accord.applications import chat as chat
@@ -54,6 +55,7 @@ PUBLIC = {
     "rollback_patch": "accord.refine.queue",
     "run_demo": "accord.demo",
     "synthesize": "accord.synthesis.synthesize",
+    "train_rounds": "accord.api",
     "train_run": "accord.api",
     "write": "accord.applications",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from accord.config import load_config, to_toml
 from accord.errors import ConfigError
+from accord.evaluate.validation import validation
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
 from accord.model.knowledge_model import KnowledgeModel
@@ -21,19 +22,19 @@ from accord.model.saving import (
 )
 from accord.model.structure import FOLDER as STRUCTURE
 from accord.objectives.rationale import Rationale
-from accord.objectives.structure import Structure, structure_of
+from accord.objectives.structure import structure_of
 from accord.progress import say
+from accord.refine.rounds import RoundsResult, run_rounds
 from accord.text.questions import Question, read_questions, write_questions
 from accord.train.checkpoint import RunFolder, graph_record
 from accord.train.environment import environment
 from accord.train.extraction import (
     gather_examples,
     kept_examples,
-    needs_examples,
     text_files,
 )
 from accord.train.loop import Loop, Progress, check_launcher, peak_memory
-from accord.train.questions import questions_of
+from accord.train.missing import NO_QUESTIONS, lacking, without_data
 from accord.train.recipe import Recipe
 from accord.train.setup import (
     attach_cache,
@@ -52,7 +53,7 @@ from accord.train.start import (
 )
 
 QUESTIONS = "questions.jsonl.gz"
-__all__ = ["RunResult", "load_graph", "load_model", "train_run"]
+__all__ = ["RunResult", "finished_run", "load_graph", "load_model", "train_rounds", "train_run"]
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,16 @@ def train_run(
     run = RunFolder(out)
     going_on = resume and (run.path / "config.toml").is_file()
     start = model_folder(model) if model and not going_on else None
-    settings = _settings(run, recipe, model, list(overrides), going_on)
+    given = list(overrides)
+    settings = _settings(run, recipe, model, given, going_on)
+    if qa is None and not going_on:
+        settings = without_data(settings, given, NO_QUESTIONS)
     questions = _questions(run, settings, qa, going_on)
     opened = load_graph(str(graph))
     files = text_files(text)
     gathered = None if going_on else gather_examples(settings, opened, map(str, data), files)
+    if gathered is not None:
+        settings = without_data(settings, given, lacking(gathered))
     accelerator = Accelerator(
         cpu=device == "cpu", log_with=list(settings.loop.trackers) or None, project_dir=run.path
     )
@@ -141,7 +147,7 @@ def train_run(
         for objective, _ in objectives:
             objective.parameters.to(trained.device)
         structure = structure_of(o for o, _ in objectives)
-        validate = _validation(settings, opened, questions, structure)
+        validate = validation(settings, opened, questions, structure)
         cached = _cache(settings, trained, objectives, opened, run, accelerator)
         if start is not None:
             put_parameters(objectives, start)
@@ -153,6 +159,69 @@ def train_run(
     if accelerator.is_main_process:
         _finish(run, settings, loop, opened, cached)
     return RunResult(run.path, progress.step, progress.seconds, _metrics(progress))
+
+
+def finished_run(run: Path) -> RunResult | None:
+    """What a finished run reached; None for one that is not finished or not begun."""
+    if not ((run / "result.json").is_file() and model_folder(run)):
+        return None
+    found = RunFolder(run).read_json("result.json")
+    return RunResult(run, int(found.pop("steps")), float(found.pop("seconds")), found)
+
+
+def train_rounds(
+    recipe: str | Path,
+    graph: str | Path,
+    out: str | Path,
+    rounds: int,
+    model: str | None = None,
+    overrides: Iterable[str] = (),
+    text: Sequence[str | Path] = (),
+    device: str | None = None,
+    qa: str | Path | None = None,
+    data: Sequence[str | Path] = (),
+) -> RoundsResult:
+    """Trains, scans the graph, has the finds reviewed, changes the graph, and trains on from there.
+
+    Called again with the same arguments it goes on where it was stopped, or where it waits for
+    a review.
+
+    Args:
+        recipe: A recipe's name or TOML file; its table `rounds` says how the graph is changed.
+        graph: Graph folder, file or data set name; a copy of it is changed, in `out`.
+        out: Folder for the copy and for one run a round.
+        rounds: How many at most.
+        model: What the first round starts from, as in `train_run`.
+        overrides: `key=value` settings over the recipe.
+        text: As in `train_run`.
+        device: As in `train_run`.
+        qa: As in `train_run`.
+        data: As in `train_run`.
+
+    Returns:
+        Where the rounds stand.
+
+    Raises:
+        ConfigError: A setting that does not exist or fit, or `out` holds other rounds.
+        AccordError: As of training, scanning and patching.
+    """
+    given = list(overrides)
+
+    source = graph
+
+    def train(
+        run: Path, graph: Path, start: Path | None, overrides: Sequence[str]
+    ) -> dict[str, Any]:
+        done = finished_run(run)
+        if done is None and (run / "config.toml").is_file():
+            done = train_run(recipe, graph, run, text=text, resume=True, device=device)
+        if done is None:
+            first = model if start is None else str(start)
+            settings = [*given, *overrides]
+            done = train_run(recipe, graph, run, first, settings, text, False, device, qa, data)
+        return {key: value for key, value in done.to_dict().items() if key != "run"}
+
+    return run_rounds(out, source, rounds, settings_of(recipe, model, given), train)
 
 
 def _settings(
@@ -247,61 +316,6 @@ def _cache(
     with accelerator.main_process_first():
         also = validation_readings(settings, model, graph) if settings.model.freeze_layers else []
         return attach_cache(settings, model, objectives, run.path / "cache", also)
-
-
-def _validation(
-    settings: Recipe,
-    graph: KnowledgeGraph,
-    questions: list[Question],
-    structure: Structure | None,
-) -> Callable[[KnowledgeModel], float] | None:
-    """Exact match on valid questions, else MRR on valid triples filtered with train and valid.
-
-    Triples are ranked by structure embeddings where the model does not learn to.
-    """
-    if not settings.loop.validate_every:
-        return None
-    if settings.rationale.weight:
-        return _validation_by_questions(settings, questions)
-    if needs_examples(settings) or not len(graph.triples_of("valid")):
-        return None  # heads of relations and links are kept as the last step leaves them
-    if structure is not None and not settings.contrastive.weight:
-        return _validation_by_structure(settings, graph, structure)
-    from accord.evaluate.link_prediction import LinkPredictionConfig, evaluate_link_prediction
-
-    config = LinkPredictionConfig(limit=settings.loop.validate_queries, baseline=False)
-    return lambda model: evaluate_link_prediction(model, graph, config).mrr
-
-
-def _validation_by_structure(
-    settings: Recipe, graph: KnowledgeGraph, structure: Structure
-) -> Callable[[KnowledgeModel], float]:
-    from accord.evaluate.link_prediction import LinkPredictionConfig
-    from accord.evaluate.structure import evaluate_structure
-
-    config = LinkPredictionConfig(limit=settings.loop.validate_queries, baseline=False)
-    return lambda _: evaluate_structure(structure.vectors(), graph, config).mrr
-
-
-def _validation_by_questions(
-    settings: Recipe, questions: list[Question]
-) -> Callable[[KnowledgeModel], float] | None:
-    if not questions_of(questions, "valid"):
-        say("no question is of the split valid: the last step's weights are kept")
-        return None
-    from accord.evaluate.graph_qa import GraphQaConfig, evaluate_graph_qa
-
-    config = GraphQaConfig(
-        mode="direct" if settings.rationale.answer else "rationale-written",
-        limit=settings.loop.validate_queries,
-        seed=settings.seed,
-    )
-
-    def validate(model: KnowledgeModel) -> float:
-        result = evaluate_graph_qa(model, None, questions, config)
-        return float(result.values("exact_match").mean())
-
-    return validate
 
 
 def _measure_teacher(loop: Loop, run: RunFolder | None) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from accord.cli.common import JsonFlag, emit
+
+if TYPE_CHECKING:
+    from accord.api import RunResult
 
 
 def train(
@@ -34,28 +37,47 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            help="Train, scan, review, change a copy of the graph, train on: rounds at most."
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, ...")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train a model on a graph with a recipe."""
-    from accord.api import train_run
-    from accord.progress import clock
+    """Train a model on a graph with a recipe.
 
+    With --rounds, --out holds one run a round and a copy of the graph, which the rounds complete
+    and clean; the same command again goes on where they stopped or wait for a review.
+    """
+    from accord.api import train_rounds, train_run
+
+    said, texts = settings or [], text or []
     try:
-        result = train_run(
-            recipe, graph, out, model, settings or [], text or [], resume, device, qa, data or []
-        )
+        if rounds is None:
+            done = train_run(recipe, graph, out, model, said, texts, resume, device, qa, data or [])
+            emit(done.to_dict(), as_json, lambda: _run_text(done))
+        else:
+            told = train_rounds(
+                recipe, graph, out, rounds, model, said, texts, device, qa, data or []
+            )
+            emit(told.to_dict(), as_json, told.to_text)
     except KeyboardInterrupt:
-        words = ["accord", "train", recipe, "--graph", graph, "--out", str(out), "--resume"]
+        words = ["accord", "train", recipe, "--graph", graph, "--out", str(out)]
+        words += ["--resume"] if rounds is None else ["--rounds", str(rounds)]
         words += [word for path in text or [] for word in ("--text", str(path))]
         words += ["--device", device] if device else []
-        typer.echo(f"stopped; go on with: {shlex.join(words)}", err=True)
+        typer.echo(f"stopped; go on with: {shlex.join(words)}{_more(rounds)}", err=True)
         raise
-    emit(
-        result.to_dict(),
-        as_json,
-        lambda: "\n".join(
-            [f"{result.run}: {result.steps} steps in {clock(result.seconds)}"]
-            + [f"  {key} {value:,.4g}" for key, value in result.metrics.items()]
-        ),
-    )
+
+
+def _more(rounds: int | None) -> str:
+    return "" if rounds is None else " and the same --set, --model, --qa and --data"
+
+
+def _run_text(result: RunResult) -> str:
+    from accord.progress import clock
+
+    lines = [f"{result.run}: {result.steps} steps in {clock(result.seconds)}"]
+    return "\n".join([*lines, *(f"  {k} {v:,.4g}" for k, v in result.metrics.items())])

@@ -38,16 +38,13 @@ def trained(
         ConfigError: The folder holds a run with other settings.
         AccordError: As of `train_run`.
     """
-    from accord.api import RunResult, train_run
-    from accord.model.saving import model_folder
-    from accord.train.checkpoint import RunFolder
+    from accord.api import finished_run, train_run
 
     start = None if model is None else str(model)
     check_settings(run, recipe, overrides, start)
-    if (run / "result.json").is_file() and model_folder(run):
-        found = RunFolder(run).read_json("result.json")
-        steps, seconds = int(found.pop("steps")), float(found.pop("seconds"))
-        return RunResult(run, steps, seconds, found).to_dict()
+    done = finished_run(run)
+    if done is not None:
+        return done.to_dict()
     if (run / "config.toml").is_file():
         return train_run(recipe, graph, run, resume=True).to_dict()
     return train_run(recipe, graph, run, start, overrides, qa=qa).to_dict()

@@ -6,10 +6,10 @@ import math
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator, DistributedType
@@ -27,6 +27,23 @@ from accord.train.step import Step
 SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 BEST_OBJECTIVE = "objectives."
 """What names of objectives' own parameters begin with among the best weights."""
+
+
+class Validated(NamedTuple):
+    """What a validation gives that measures several things."""
+
+    figure: float
+    """The one to raise."""
+    parts: Mapping[str, float]
+    """What the log holds beside it."""
+
+    @classmethod
+    def mean(cls, figures: Mapping[str, float]) -> Validated:
+        """The mean of several figures, those by name beside it."""
+        return cls(sum(figures.values()) / len(figures), figures)
+
+
+Validate = Callable[[KnowledgeModel], float | Validated]
 
 
 @dataclass
@@ -57,7 +74,8 @@ class Loop:
         config: Settings.
         run: Where log and checkpoints go.
         seed: Of dropout.
-        validate: Gives the figure to raise, or None to train without.
+        validate: Gives the figure to raise, alone or with others beside it (`Validated`); None to
+            train without.
         accelerator: Processes and trackers; None makes one.
     """
 
@@ -68,7 +86,7 @@ class Loop:
         config: LoopConfig,
         run: RunFolder,
         seed: int,
-        validate: Callable[[KnowledgeModel], float] | None,
+        validate: Validate | None,
         accelerator: Accelerator,
     ) -> None:
         self.model = model
@@ -211,7 +229,8 @@ class Loop:
         progress = self.progress
         assert self.validate is not None
         self.model.eval()
-        figure = self.validate(self.model)
+        found = self.validate(self.model)
+        figure, parts = found if isinstance(found, Validated) else (found, {})
         if figure > progress.best:
             progress.best, progress.best_step, progress.waited = figure, progress.step, 0
             named = dict(trainable(self.model))
@@ -224,7 +243,8 @@ class Loop:
         if self.config.patience and progress.waited >= self.config.patience:
             progress.finished = True
         if self.accelerator.is_main_process:
-            self.run.log({"step": progress.step, "seconds": progress.seconds, "valid": figure})
+            line = {"step": progress.step, "seconds": progress.seconds, "valid": figure}
+            self.run.log({**line, **{f"valid/{key}": value for key, value in parts.items()}})
             say(f"valid {figure:.4f} at step {progress.step} (best {progress.best:.4f})")
 
     def _save(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from accord.errors import ConfigError
@@ -73,11 +74,54 @@ class LoopConfig:
 
 
 @dataclass(frozen=True)
+class RoundsConfig:
+    """Settings of `--rounds`: train, scan the graph, change it, train on from there."""
+
+    refinement: Literal["model", "none", "random", "oracle"] = "model"
+    """Who changes the graph: the run's scan; nobody; chance, as many changes as the scan would
+    make; or the planted truth."""
+    above: float | None = None
+    """Accept what is right with at least this probability; none stops for review by people."""
+    least: float = 0.5
+    """Probability from which something is put up for review."""
+    most: int = 1000
+    """Flags and proposals of a round at most, of each."""
+    vectors: bool = True
+    """Judge by structure vectors too, trained anew in each scan; else by rules and text alone."""
+    text_share: float = 0.05
+    """Share of the triples, the most suspicious ones, that the run's text model reads."""
+    truth: Path | None = None
+    """CSV of what was planted and removed (`accord.graph.noise.write_truth`): error and missing
+    rates of every round are noted, and an oracle reads it."""
+    later_steps: int | None = None
+    """Steps of every round but the first; none for `loop.steps`."""
+
+    def __post_init__(self) -> None:
+        if self.above is not None and not 0 < self.above <= 1:
+            raise ConfigError(f"rounds.above is {self.above}", "use a probability, such as 0.9")
+        if not 0 <= self.least <= 1 or self.most < 1 or not 0 <= self.text_share <= 1:
+            raise ConfigError(
+                f"rounds: least={self.least}, most={self.most}, text_share={self.text_share}",
+                "use probabilities and shares from 0 to 1, and at least one item",
+            )
+        if self.refinement == "oracle" and self.truth is None:
+            raise ConfigError(
+                "rounds.refinement=oracle needs to know what was planted",
+                "say where that is written: --set rounds.truth=FILE",
+            )
+        if self.later_steps is not None and self.later_steps < 1:
+            raise ConfigError(f"rounds.later_steps is {self.later_steps}", "use 1 or more")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All settings of a run."""
 
     seed: int = 0
     """Of weights, order, negatives and dropout."""
+    missing: Literal["refuse", "leave-out"] = "refuse"
+    """An objective without data to learn from: an error, or left out with a word about it. One
+    whose weight is given by `--set` is never left out."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """Which model, and what of it is trained."""
     text: TextConfig = field(default_factory=TextConfig)
@@ -105,6 +149,8 @@ class Recipe:
     """Vectors of entities and relations, learnt from triples alone."""
     loop: LoopConfig = field(default_factory=LoopConfig)
     """The loop."""
+    rounds: RoundsConfig = field(default_factory=RoundsConfig)
+    """How `--rounds` changes the graph between rounds."""
 
     def __post_init__(self) -> None:
         parts = (

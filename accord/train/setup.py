@@ -229,7 +229,7 @@ def validation_readings(
     recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph
 ) -> list[Sequence]:
     """Every distinct text of valid queries, where a run's validation ranks by text; else none."""
-    if recipe.rationale.weight or needs_examples(recipe):
+    if not recipe.contrastive.weight and (recipe.rationale.weight or needs_examples(recipe)):
         return []
     valid = graph.triples_of("valid").astype(np.int64)
     queries = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])

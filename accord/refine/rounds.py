@@ -1,0 +1,291 @@
+"""Rounds: train, scan the graph, have the finds reviewed, change the graph, train on from there.
+
+Everything lies in one folder: `graph` (a copy of the graph; the given one is never changed), one
+run folder a round, and `rounds.json`. Each phase leaves a file when it is done, and every phase may
+be repeated without harm, so that rounds that were stopped at any moment go on.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from accord.errors import ConfigError
+from accord.evaluate.refinement import Planted
+from accord.graph.formats import write_graph
+from accord.graph.load import load_graph
+from accord.graph.patches import Patch
+from accord.graph.store import GraphStore
+from accord.graph.writing import new_folder
+from accord.progress import clock, say
+from accord.refine.changers import suggest
+from accord.refine.entry import Decision, item_id
+from accord.refine.patch import apply_patch
+from accord.refine.patch_files import read_patch, write_patch
+from accord.refine.queue import Queue
+from accord.refine.queue_files import export_queue, take_file
+from accord.refine.truth_rates import rates
+from accord.train.checkpoint import RunFolder
+from accord.train.recipe import Recipe
+
+GRAPH, ROUNDS = "graph", "rounds.json"
+SCAN, REVIEW, PATCH, CHANGED = "scan.json", "review.csv", "patch.rdfp", "changed.json"
+"""Files in a round's run folder: what was suggested, what people decide, what was done, and whom
+it concerns."""
+State = Literal["done", "review", "settled"]
+
+
+class Trainer(Protocol):
+    """Trains one round, or goes on with it; `accord.train_rounds` gives one."""
+
+    def __call__(
+        self, run: Path, graph: Path, start: Path | None, overrides: Sequence[str]
+    ) -> Mapping[str, Any]:
+        """Trains to the end and says what came out.
+
+        Args:
+            run: The round's run folder.
+            graph: The graph folder.
+            start: The last round's run; None in the first round.
+            overrides: `key=value` over the settings of all rounds.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class RoundsResult:
+    """Where rounds stand."""
+
+    out: Path
+    state: State
+    """done: all rounds that were wanted. review: people are to decide. settled: nothing was
+    found that is sure enough, so that another round would learn nothing new."""
+    rounds: list[dict[str, Any]]
+    """What each round did, as `rounds.json` has it."""
+
+    @property
+    def run(self) -> Path:
+        """The last round's run."""
+        return self.out / f"round-{len(self.rounds)}"
+
+    @property
+    def review(self) -> Path | None:
+        """The file that waits for verdicts."""
+        return self.run / REVIEW if self.state == "review" else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        return {
+            "run": str(self.run),
+            "steps": sum(entry["steps"] for entry in self.rounds),
+            "seconds": sum(entry["seconds"] for entry in self.rounds),
+            "metrics": self.rounds[-1]["metrics"],
+            "graph": str(self.out / GRAPH),
+            "state": self.state,
+            "review": None if self.review is None else str(self.review),
+            "rounds": self.rounds,
+        }
+
+    def to_text(self) -> str:
+        """One line a round, and what comes next."""
+        lines = [_line(entry) for entry in self.rounds]
+        if self.review is not None:
+            lines.append(
+                f"fill in the column verdict of {self.review} (accept, reject, edit, skip), or use "
+                f"`accord refine review {self.out / GRAPH}`; then give the same command again"
+            )
+        elif self.state == "settled":
+            lines.append("nothing more was found that is sure enough: the rounds end here")
+        return "\n".join(lines)
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    text = f"round {entry['round']}: {entry['steps']:,} steps in {clock(entry['seconds'])}"
+    if "added" in entry:
+        text += f", {entry['added']:,} added and {entry['removed']:,} removed"
+    if "truth" in entry:
+        text += ", error rate {error_rate:.3f}, missing rate {missing_rate:.3f}".format(
+            **entry["truth"]
+        )
+    return text
+
+
+def run_rounds(
+    out: str | Path, graph: str | Path, count: int, settings: Recipe, train: Trainer
+) -> RoundsResult:
+    """Runs rounds, or goes on with them.
+
+    Args:
+        out: Folder for the graph's copy and the runs.
+        graph: GRAPH of the command line; it stays as it is.
+        count: Rounds at most.
+        settings: Of all rounds; `rounds` says who changes the graph and how sure it must be.
+        train: Trains one round.
+
+    Returns:
+        Where the rounds stand; called again they go on from there.
+
+    Raises:
+        ConfigError: `out` holds rounds with other settings, or fewer than one is asked for.
+        AccordError: As of training, scanning and patching.
+    """
+    if count < 1:
+        raise ConfigError(f"{count} rounds", "use 1 or more")
+    folder = Path(out)
+    rounds = _Rounds(folder, settings, train, _read_rounds(folder, settings))
+    _copy_graph(graph, folder / GRAPH)
+    for number in range(1, count + 1):
+        state = rounds.go(number)
+        if state != "done":
+            break
+    return RoundsResult(folder, state, rounds.entries)
+
+
+def _read_rounds(folder: Path, settings: Recipe) -> list[dict[str, Any]]:
+    """What earlier calls did.
+
+    Raises:
+        ConfigError: They were made with other settings.
+    """
+    if not (folder / ROUNDS).is_file():
+        RunFolder(folder).check_free()
+        return []
+    known = RunFolder(folder).read_json(ROUNDS)
+    if known["settings"] != _plain(settings):
+        raise ConfigError(
+            f"{folder} holds rounds with other settings",
+            "give the settings that they were begun with, or choose another --out",
+        )
+    return list(known["rounds"])
+
+
+def _plain(settings: Recipe) -> dict[str, Any]:
+    """Settings as JSON gives them back."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(settings), default=str))
+    return found
+
+
+def _copy_graph(source: str | Path, target: Path) -> None:
+    """Makes the copy that rounds change, with the decisions that its queue holds."""
+    if (target / "store").is_dir():
+        return
+    store = Path(source) / "store"
+    if not store.is_dir():
+        write_graph(load_graph(source), target)
+        return
+    load_graph(source)  # mends a snapshot that was left behind
+    with GraphStore(store), new_folder(target) as folder:  # nobody writes while it is copied
+        for name in ("store", "snapshot"):
+            shutil.copytree(Path(source) / name, folder / name, dirs_exist_ok=True)
+
+
+class _Rounds:
+    """The rounds of one folder."""
+
+    def __init__(
+        self, folder: Path, settings: Recipe, train: Trainer, entries: list[dict[str, Any]]
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.config = settings.rounds
+        self.train = train
+        self.entries = entries
+        self.truth = None if self.config.truth is None else Planted.load(self.config.truth)
+
+    def go(self, number: int) -> State:
+        """One round, from where it stands."""
+        known: State | None = None
+        if number <= len(self.entries):
+            known = self.entries[number - 1]["state"]
+        if known in ("done", "settled"):
+            return known
+        run = self.folder / f"round-{number}"
+        say(f"round {number}: training")
+        start = self.folder / f"round-{number - 1}" if number > 1 else None
+        trained = self.train(run, self.folder / GRAPH, start, self._later(number))
+        state, change = self._refine(run, number)
+        self._note(number, {"round": number, "state": state, "run": run.name, **trained, **change})
+        return state
+
+    def _later(self, number: int) -> list[str]:
+        """Settings of a round that starts from another one."""
+        if number == 1:
+            return []
+        runs = [str((self.folder / f"round-{n}").resolve()) for n in range(1, number)]
+        found = [f"loop.cache_from={json.dumps(runs)}"]
+        if self.config.later_steps is not None:
+            found.append(f"loop.steps={self.config.later_steps}")
+        return found
+
+    def _refine(self, run: Path, number: int) -> tuple[State, dict[str, Any]]:
+        """Changes the graph after a round, and says how it stands."""
+        if self.config.refinement == "none":
+            return "done", self._truth(number)
+        if not (run / PATCH).is_file():
+            if not (run / SCAN).is_file():
+                self._scan(run, number)
+            if not self._decided(run):
+                return "review", {"scan": RunFolder(run).read_json(SCAN)["scan"]}
+            self._write_patch(run, number)
+        change = {"scan": RunFolder(run).read_json(SCAN)["scan"], **self._apply(run)}
+        empty = not change["added"] and not change["removed"]
+        return "settled" if empty else "done", {**change, **self._truth(number)}
+
+    def _scan(self, run: Path, number: int) -> None:
+        graph = load_graph(self.folder / GRAPH)
+        say(f"round {number}: looking through {graph.name}")
+        found = suggest(run, graph, self.config, self.settings.seed, number)
+        with Queue(self.folder / GRAPH) as queue:
+            queue.add(found.items, found.who, graph)
+        ids = [item_id(item) for item in found.items]
+        scan = {"scan": found.scan, "items": ids, "decided": found.decided}
+        RunFolder(run).write_json(SCAN, scan)
+
+    def _decided(self, run: Path) -> bool:
+        """Takes the decisions of whoever decides; whether there are any."""
+        scan = RunFolder(run).read_json(SCAN)
+        with Queue(self.folder / GRAPH, who=run.name) as queue:
+            if scan["decided"]:
+                queue.decide([Decision(identifier, "accept") for identifier in scan["items"]])
+                return True
+            if self.config.above is not None:
+                queue.decide(queue.above(self.config.above))
+                return True
+            if (run / REVIEW).is_file():
+                take_file(queue, run / REVIEW)
+            states = {entry.id: entry.state for entry in queue.entries(None)}
+            new = [identifier for identifier in scan["items"] if identifier in states]
+            if not new or any(states[identifier] != "proposed" for identifier in new):
+                return True
+            if not (run / REVIEW).is_file():
+                export_queue(queue, run / REVIEW, "proposed")
+        say(f"{len(new):,} finds wait for verdicts in {run / REVIEW}")
+        return False
+
+    def _write_patch(self, run: Path, number: int) -> None:
+        with Queue(self.folder / GRAPH) as queue:
+            patch = queue.patch(f"round {number}")
+        write_patch(patch, run / PATCH)
+
+    def _apply(self, run: Path) -> dict[str, Any]:
+        patch = read_patch(run / PATCH)
+        if patch.add or patch.remove:
+            done = apply_patch(self.folder / GRAPH, patch)
+            say(f"{done.entry.added:,} added, {done.entry.removed:,} removed: {done.entry.id}")
+        return {"added": len(patch.add), "removed": len(patch.remove)}
+
+    def _truth(self, number: int) -> dict[str, Any]:
+        if self.truth is None:
+            return {}
+        runs = [self.folder / f"round-{n}" for n in range(1, number + 1)]
+        patches: list[Patch] = [read_patch(r / PATCH) for r in runs if (r / PATCH).is_file()]
+        return {"truth": rates(load_graph(self.folder / GRAPH), self.truth, patches)}
+
+    def _note(self, number: int, entry: dict[str, Any]) -> None:
+        self.entries[number - 1 :] = [entry]
+        found = {"settings": _plain(self.settings), "rounds": self.entries}
+        RunFolder(self.folder).write_json(ROUNDS, found)
