@@ -56,11 +56,11 @@ def ner(
     from accord.evaluate.ner import evaluate_ner
     from accord.text.corpora import load_corpus
     from accord.train.checkpoint import RunFolder
-    from accord.train.extraction import kept_examples
+    from accord.train.extraction import kept_examples, split_examples
 
     examples = _drawn(load_corpus(data, split), limit, seed)
-    opened = Extractor.open(run)
-    result = evaluate_ner(opened, examples, data, split, kept_examples(RunFolder(run), None))
+    learnt, _ = split_examples(kept_examples(RunFolder(run), None))
+    result = evaluate_ner(Extractor.open(run), examples, data, split, learnt)
     _finish("ner", run, data, result, out, as_json)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from accord.errors import ConfigError, nearest
 from accord.evaluate.extractor import Extractor, Float32
@@ -127,13 +128,24 @@ def facts_of(
         margins: (P, R) logits above the threshold.
         relations: (R,) their names.
     """
-    if example.single and margins.size:
-        row, column = divmod(int(margins.argmax()), margins.shape[1])
-        best = np.full_like(margins, -1.0)
-        best[row, column] = margins[row, column]
-        margins = best
-    places = np.argwhere(margins > 0).tolist()
+    places = np.argwhere(holding(margins, example.single)).tolist()
     return frozenset((example.asked[p][0], relations[r], example.asked[p][1]) for p, r in places)
+
+
+def holding(margins: Float32, single: bool) -> npt.NDArray[np.bool_]:
+    """Which relations are taken to hold.
+
+    Args:
+        margins: (P, R) logits above the threshold.
+        single: At most one does, the best one.
+
+    Returns:
+        (P, R).
+    """
+    found: npt.NDArray[np.bool_] = margins > 0
+    if single and margins.size:
+        found = found & (np.arange(margins.size).reshape(margins.shape) == margins.argmax())
+    return found
 
 
 def scores(gold: Sequence[frozenset[Fact]], found: Sequence[frozenset[Fact]]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,11 +124,21 @@ class Linking(Stateless):
         self.texts = texts
         self.config = config
         self.seed = seed
-        asked = {e for item in self.items for e in (*item.candidates, item.entity)} - {NIL}
-        self.pool = np.array(sorted(asked), dtype=np.int64)
+        self.pool = _pool(self.items)
         self.memory = memory
         wide = 0 if memory is None else memory.width
         self.parameters: nn.ParameterDict = link_parameters(2 * hidden, width, seed, wide)
+
+    def over(self, items: Seq[LinkItem]) -> Linking:
+        """The same head over other mentions, such as held-out ones; at least one."""
+        found = copy(self)
+        found.items, found.pool = list(items), _pool(items)
+        return found
+
+    @property
+    def epoch(self) -> int:
+        """Steps that see all items once."""
+        return -(-len(self.items) // self.config.rows)
 
     def batch(self, step: int) -> LinkingBatch:
         """The step's mentions; some lose their entity, so that NIL is right."""
@@ -175,6 +186,12 @@ class Linking(Stateless):
         """All texts and all candidates."""
         yield from (item.sequence for item in self.items)
         yield from (self.texts.tail(entity) for entity in self.pool.tolist())
+
+
+def _pool(items: Iterable[LinkItem]) -> Int64:
+    """All entities that some mentions may stand for."""
+    asked = {e for item in items for e in (*item.candidates, item.entity)} - {NIL}
+    return np.array(sorted(asked), dtype=np.int64)
 
 
 def join_items(items: Seq[LinkItem], texts: GraphTexts, memory: Rows | None = None) -> LinkingBatch:

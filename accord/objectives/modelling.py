@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -118,6 +119,17 @@ class Modelling(Stateless):
         self.head = head
         own = {} if head is None else dict(head.named_parameters())
         self.parameters = nn.ParameterDict({k.replace(".", "_"): p for k, p in own.items()})
+
+    def over(self, texts: Seq[SpanTokens]) -> Modelling:
+        """The same head over other texts, such as held-out ones; one has two tokens or more."""
+        found = copy(self)
+        found.texts = [text for text in texts if len(text.sequence[0]) > 1]
+        return found
+
+    @property
+    def epoch(self) -> int:
+        """Steps that see all texts once."""
+        return -(-len(self.texts) // self.config.rows)
 
     def batch(self, step: int) -> ModellingBatch:
         """The step's texts with what is asked of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,8 @@ class ReadExample:
     """(P, 2) pairs that were judged."""
     labels: npt.NDArray[np.bool_]
     """(P, R)."""
+    single: bool = False
+    """At most one fact holds in the text."""
 
     @classmethod
     def of(cls, example: RelationExample, text: SpanTokens, vocabulary: Vocabulary) -> ReadExample:
@@ -107,6 +110,7 @@ class ReadExample:
             np.array(kinds, dtype=np.int64),
             np.array(example.asked, dtype=np.int64).reshape(-1, 2),
             labels,
+            example.single,
         )
 
 
@@ -164,6 +168,17 @@ class Relations(Stateless):
         self.parameters: nn.ParameterDict = relation_parameters(
             2 * hidden, config.width, len(vocabulary.relations), len(vocabulary.kinds), seed
         )
+
+    def over(self, examples: Seq[ReadExample]) -> Relations:
+        """The same head over other examples, such as held-out ones; at least one has a pair."""
+        found = copy(self)
+        found.examples = [example for example in examples if len(example.pairs)]
+        return found
+
+    @property
+    def epoch(self) -> int:
+        """Steps that see all examples once."""
+        return -(-len(self.examples) // self.config.rows)
 
     def batch(self, step: int) -> RelationsBatch:
         """The step's texts, with all their facts and some of their other pairs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,6 +140,17 @@ class Spans(Stateless):
         self.parameters: nn.ParameterDict = tag_parameters(
             2 * hidden, config.width, len(kinds), seed
         )
+
+    def over(self, examples: Seq[TaggedText]) -> Spans:
+        """The same head over other texts, such as held-out ones; at least one."""
+        found = copy(self)
+        found.examples = list(examples)
+        return found
+
+    @property
+    def epoch(self) -> int:
+        """Steps that see all examples once."""
+        return -(-len(self.examples) // self.config.rows)
 
     def batch(self, step: int) -> SpansBatch:
         """The step's texts."""

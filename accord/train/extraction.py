@@ -66,7 +66,10 @@ def text_files(paths: Iterable[str | Path]) -> list[Path]:
 def gather_examples(
     recipe: Recipe, graph: KnowledgeGraph, data: Iterable[str], texts: Iterable[Path]
 ) -> list[RelationExample]:
-    """All train examples: of corpora, of texts by distant supervision, of the graph's descriptions.
+    """All examples: of corpora, of texts by distant supervision, of the graph's descriptions.
+
+    Those of the split valid come from corpora alone and are there for validation only: at most
+    `loop.validate_queries` texts, drawn once, seeded; none where the run does not validate.
 
     Args:
         recipe: Nothing is gathered where none of its objectives needs it.
@@ -86,31 +89,48 @@ def gather_examples(
                 "leave --data out, or choose a recipe such as kelm",
             )
         return []
-    found = [example for name in names for example in _of_corpus(name, graph)]
+    corpora, known = [load_corpus(name) for name in names], other_ids(graph)
+    held = [e for examples in corpora for e in _part(examples, known, "valid")]
+    found = [e for examples in corpora for e in _part(examples, known, "train")]
     if _needs_graph(recipe):
         source = DistantSource(graph, MentionIndex(graph))
         for path in texts:
             found += source.texts(read_pieces(path))
         found += source.descriptions()
-    say(f"{len(found):,} texts with mentions to learn from")
-    return found
+    held = sample(held, recipe.loop.validate_queries, recipe.seed)
+    held = held if recipe.loop.validate_every else []
+    say(f"{len(found):,} texts with mentions to learn from, {len(held):,} held out")
+    return found + held
 
 
-def _of_corpus(name: str, graph: KnowledgeGraph) -> Iterator[RelationExample]:
-    """Its train split; of one that is all test only the mentions of entities for training."""
-    examples, known = load_corpus(name), other_ids(graph)
-    splits = {example.split for example in examples}
-    if "train" in splits:
-        kept = (e for e in examples if e.split == "train")
+def _part(
+    examples: list[RelationExample], known: dict[str, str], part: str
+) -> Iterator[RelationExample]:
+    """A corpus's split; of one that names no train only the mentions of entities of that part."""
+    if any(example.split == "train" for example in examples):
+        kept = (e for e in examples if e.split == part)
         yield from (with_entities(example, known, None) for example in kept)
         return
     for example in examples:
-        joined = with_entities(example, known, "train")
-        if example.split:  # of valid or test: its facts are not for training
-            joined = dataclasses.replace(joined, facts=(), asked=())
-        kinds = () if example.split else joined.mentions.kinds
-        mentions = dataclasses.replace(joined.mentions, split="train", kinds=kinds)
+        joined = with_entities(example, known, part)
+        kinds = joined.mentions.kinds
+        if example.split or part != "train":  # of valid or test: its facts are not for training
+            joined, kinds = dataclasses.replace(joined, facts=(), asked=()), ()
+        if part != "train" and all(s.entity is None for s in joined.mentions.spans):
+            continue  # nothing of it is held out
+        mentions = dataclasses.replace(joined.mentions, split=part, kinds=kinds)
         yield dataclasses.replace(joined, mentions=mentions)
+
+
+def split_examples(
+    examples: Iterable[RelationExample],
+) -> tuple[list[RelationExample], list[RelationExample]]:
+    """Those to learn from, and those that are held out."""
+    learnt: list[RelationExample] = []
+    held: list[RelationExample] = []
+    for example in examples:
+        (held if example.split == "valid" else learnt).append(example)
+    return learnt, held
 
 
 def kept_examples(run: RunFolder, examples: list[RelationExample] | None) -> list[RelationExample]:
@@ -143,7 +163,7 @@ def build_relations(
         run: Keeps the vocabulary, without which the trained head means nothing.
     """
     config = recipe.relations
-    drawn = _sample([e for e in examples if e.asked], config.texts, recipe.seed)
+    drawn = sample([e for e in examples if e.asked], config.texts, recipe.seed)
     vocabulary = Vocabulary.of(drawn)
     read = list(read_examples(model, drawn, vocabulary, config.twice))
     width = load.hidden_width(model.lm)
@@ -192,14 +212,18 @@ def build_spans(
         run: Keeps the types, without which the trained head means nothing.
     """
     config = recipe.spans
-    marked = [e.mentions for e in examples if e.mentions.kinds]
-    pieces = [piece for example in marked for _, piece in readable(example)]
-    drawn = _sample(pieces, config.texts, recipe.seed)
+    drawn = sample(marked_pieces(examples), config.texts, recipe.seed)
     kinds = types_of(drawn)
     read = list(read_tagged(model, drawn, kinds, config.twice))
     if run is not None:
         run.write_json(TYPES, {"types": list(kinds)})
     return Spans(read, kinds, load.hidden_width(model.lm), config, recipe.seed)
+
+
+def marked_pieces(examples: Iterable[RelationExample]) -> list[MentionExample]:
+    """What is read of the texts whose mentions are all marked."""
+    marked = [e.mentions for e in examples if e.mentions.kinds]
+    return [piece for example in marked for _, piece in readable(example)]
 
 
 def build_modelling(
@@ -212,17 +236,26 @@ def build_modelling(
         model: Its tokenizer is used, and an encoder's word embeddings for the head that it lacks.
         examples: Train examples.
     """
-    config, texts = recipe.modelling, list[SpanTokens]()
-    size = min(config.tokens, model.longest or config.tokens)
-    for example in _sample(list(examples), config.texts, recipe.seed):
-        text, spans = example.mentions.text, _apart(example.mentions.spans)
-        texts += windows_of_text(read_spans(model, text, spans, False), size)
+    config = recipe.modelling
+    drawn = sample(list(examples), config.texts, recipe.seed)
+    texts = modelling_texts(model, drawn, config.tokens)
     if model.reader.causal:
         return Modelling(texts, config, recipe.seed)
     words = load.without_adapter(model.lm).get_input_embeddings()  # type: ignore[operator]
     torch.manual_seed(recipe.seed)
     rules = MaskRules(int(model.tokenizer.mask_token_id), len(model.tokenizer))
     return Modelling(texts, config, recipe.seed, MaskedHead(words), rules)
+
+
+def modelling_texts(
+    model: KnowledgeModel, examples: Iterable[RelationExample], tokens: int
+) -> list[SpanTokens]:
+    """Windows of texts as the modelling objective reads them, of so many tokens at most."""
+    size, found = min(tokens, model.longest or tokens), list[SpanTokens]()
+    for example in examples:
+        text, spans = example.mentions.text, _apart(example.mentions.spans)
+        found += windows_of_text(read_spans(model, text, spans, False), size)
+    return found
 
 
 def _apart(spans: Iterable[LabelledSpan]) -> list[LabelledSpan]:
@@ -271,7 +304,7 @@ def build_linking(
     """
     config = recipe.linking
     known = [e for e in examples if any(s.entity is not None for s in e.mentions.spans)]
-    drawn = _sample(known, config.texts, recipe.seed)
+    drawn = sample(known, config.texts, recipe.seed)
     items = link_items(model, Candidates(graph, MentionIndex(graph)), drawn, config.twice)
     width, texts = load.hidden_width(model.lm), model.texts(graph)
     memory = None if model.memory is None else model.memory.bind(graph)
@@ -316,7 +349,7 @@ def link_items(
             )
 
 
-def _sample(items: list[Kept], count: int, seed: int) -> list[Kept]:
+def sample(items: list[Kept], count: int, seed: int) -> list[Kept]:
     """At most so many, drawn by a seed, in their order."""
     if len(items) <= count:
         return items
