@@ -10,6 +10,7 @@ from typing import Any
 
 from accord.config import load_config, to_toml
 from accord.errors import ConfigError
+from accord.evaluate.held_out import held_out_measure
 from accord.evaluate.validation import validation
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
@@ -21,6 +22,7 @@ from accord.model.saving import (
     save_pretrained,
 )
 from accord.model.structure import FOLDER as STRUCTURE
+from accord.objectives.base import Objective
 from accord.objectives.rationale import Rationale
 from accord.objectives.structure import structure_of
 from accord.progress import say
@@ -31,8 +33,10 @@ from accord.train.environment import environment
 from accord.train.extraction import (
     gather_examples,
     kept_examples,
+    split_examples,
     text_files,
 )
+from accord.train.held_out import hold_out
 from accord.train.loop import Loop, Progress, check_launcher, peak_memory
 from accord.train.missing import NO_QUESTIONS, lacking, without_data
 from accord.train.recipe import Recipe
@@ -140,15 +144,17 @@ def train_run(
         start = start_folder(run)
         trained = _model(settings, opened, start, device, accelerator)
         with accelerator.main_process_first():
-            examples = kept_examples(run, gathered)
+            examples, held = split_examples(kept_examples(run, gathered))
             objectives = build_objectives(
                 settings, trained, opened, files, run, questions, examples
             )
+            unseen = hold_out(settings, trained, opened, objectives, held)
         for objective, _ in objectives:
             objective.parameters.to(trained.device)
         structure = structure_of(o for o, _ in objectives)
-        validate = validation(settings, opened, questions, structure)
-        cached = _cache(settings, trained, objectives, opened, run, accelerator)
+        by_text = held_out_measure(settings, opened, unseen, held)
+        validate = validation(settings, opened, questions, structure, by_text)
+        cached = _cache(settings, trained, objectives, opened, run, accelerator, unseen)
         if start is not None:
             put_parameters(objectives, start)
         else:
@@ -311,10 +317,12 @@ def _cache(
     graph: KnowledgeGraph,
     run: RunFolder,
     accelerator: Any,
+    unseen: Iterable[Objective],
 ) -> int:
     """One process fills the cache, the others open what it wrote."""
     with accelerator.main_process_first():
         also = validation_readings(settings, model, graph) if settings.model.freeze_layers else []
+        also += [sequence for objective in unseen for sequence in objective.sequences()]
         return attach_cache(settings, model, objectives, run.path / "cache", also)
 
 
