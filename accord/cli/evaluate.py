@@ -283,8 +283,8 @@ def choice(
 ) -> None:
     """Multiple choice by likelihood: raw, and divided by the bytes of a choice."""
     from accord.evaluate.choice import ChoiceConfig, evaluate_choice
-    from accord.evaluate.choice_sets import load_choices
     from accord.model.saving import load_model
+    from accord.text.choice_sets import load_choices
 
     config = ChoiceConfig(form=form, limit=limit or None, seed=seed)
     items = load_choices(data, split)

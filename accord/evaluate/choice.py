@@ -7,7 +7,6 @@ in bytes, which does not depend on the tokenizer.
 from __future__ import annotations
 
 import json
-import string
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -19,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.errors import ConfigError, ModelError, nearest
-from accord.evaluate.choice_sets import ChoiceItem, ChoiceSet
 from accord.evaluate.files import write_lines
 from accord.evaluate.protocol import Float64
 from accord.evaluate.statistics import stratified_sample
 from accord.evaluate.tables import table
-from accord.text.qa_prompts import question_prompt
+from accord.text.choice_prompts import continuations_of, prompt_of
+from accord.text.choice_sets import ChoiceItem, ChoiceSet
 
 FORMS = ("text", "letters")
 
@@ -168,30 +167,6 @@ def baselines(items: Sequence[ChoiceItem]) -> dict[str, float]:
         "majority": frequent / len(items),
         "longest": float(np.mean([credit(lengths(item), item.answer) for item in items])),
     }
-
-
-def prompt_of(item: ChoiceItem, form: str) -> str:
-    """What stands before a choice."""
-    reading = f"{item.context}\n" if item.context else ""
-    if form == "text":
-        return reading + question_prompt(item.question)
-    listed = "".join(
-        f"\n{letter}. {choice}"
-        for letter, choice in zip(string.ascii_uppercase, item.choices, strict=False)
-    )
-    return f"{reading}Question: {item.question}{listed}\nAnswer:"
-
-
-def continuations_of(item: ChoiceItem, form: str) -> list[str]:
-    """What follows the prompt, one text a choice."""
-    if form == "text":
-        return [f" {choice}" for choice in item.choices]
-    if len(item.choices) > len(string.ascii_uppercase):
-        raise ConfigError(
-            f"item {item.id!r} has {len(item.choices)} choices, more than letters",
-            "use --form text",
-        )
-    return [f" {letter}" for letter in string.ascii_uppercase[: len(item.choices)]]
 
 
 def evaluate_choice(

@@ -14,19 +14,18 @@ from accord.errors import ConfigError, DataError, ModelError
 from accord.evaluate.choice import (
     ChoiceConfig,
     baselines,
-    continuations_of,
     credit,
     evaluate_choice,
-    prompt_of,
 )
-from accord.evaluate.choice_sets import (
+from accord.evaluate.protocol import Float64
+from accord.text.choice_prompts import continuations_of, prompt_of
+from accord.text.choice_sets import (
     SETS,
     ChoiceItem,
     ChoiceSet,
     load_choices,
     training_items,
 )
-from accord.evaluate.protocol import Float64
 
 LOCAL = {
     "arc-easy": (2025, 226, 2376),
