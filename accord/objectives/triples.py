@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,8 @@ from accord.graph.graph import KnowledgeGraph
 from accord.text.examples import TripleExample
 
 Int64 = npt.NDArray[np.int64]
+NEAR_SEED = 1_000_003
+"""Added to the seed of the order for triples of changed entities, which have their own order."""
 
 
 def epoch_rows(count: int, size: int, step: int, seed: int) -> Int64:
@@ -39,12 +43,20 @@ class TripleSource:
     Args:
         graph: The graph.
         seed: Of the order.
+        changed: Entities (idx) whose triples are drawn more often.
+        share: Of each draw, how much is triples of these.
 
     Raises:
         GraphError: Nothing to train on.
     """
 
-    def __init__(self, graph: KnowledgeGraph, seed: int) -> None:
+    def __init__(
+        self,
+        graph: KnowledgeGraph,
+        seed: int,
+        changed: Collection[int] = (),
+        share: float = 0.0,
+    ) -> None:
         train = graph.triples_of("train").astype(np.int64)
         if not len(train) or graph.num_entities < 2:
             raise GraphError(
@@ -56,6 +68,8 @@ class TripleSource:
         self.triples = np.unique(np.concatenate([train, inverse]), axis=0)  # (M, 3)
         self.graph = graph
         self.seed = seed
+        self.near = np.flatnonzero(np.isin(self.triples[:, 0], list(changed)))
+        self.share = share if len(self.near) else 0.0
         self._cached: tuple[int, int, TripleExample] | None = None
         self.width = 2 * graph.num_relations
         keys = self.triples[:, 0] * self.width + self.triples[:, 1]
@@ -68,10 +82,18 @@ class TripleSource:
     def draw(self, step: int, size: int) -> TripleExample:
         """The triples of a step; the same for every objective that asks."""
         if self._cached is None or self._cached[:2] != (step, size):
-            rows = epoch_rows(len(self), size, step, self.seed)
+            rows = self._rows(step, size)
             heads, relations, tails = self.triples[rows].T
             self._cached = (step, size, TripleExample(heads, relations, tails, rows))
         return self._cached[2]
+
+    def _rows(self, step: int, size: int) -> Int64:
+        near = round(self.share * size)
+        rows = epoch_rows(len(self), size - near, step, self.seed)
+        if not near:
+            return rows
+        drawn = epoch_rows(len(self.near), near, step, self.seed + NEAR_SEED)
+        return np.concatenate([rows, self.near[drawn]])
 
     def known(self, heads: Int64, relations: Int64, candidates: Int64) -> npt.NDArray[np.bool_]:
         """Which candidates are known answers of which queries in train.

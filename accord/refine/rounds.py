@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,7 +18,7 @@ from accord.errors import ConfigError
 from accord.evaluate.refinement import Planted
 from accord.graph.formats import write_graph
 from accord.graph.load import load_graph
-from accord.graph.patches import Patch
+from accord.graph.patches import Patch, Statement
 from accord.graph.store import GraphStore
 from accord.graph.writing import new_folder
 from accord.progress import clock, say
@@ -183,6 +183,14 @@ def _copy_graph(source: str | Path, target: Path) -> None:
             shutil.copytree(Path(source) / name, folder / name, dirs_exist_ok=True)
 
 
+def _entities(statements: Sequence[Statement]) -> Iterator[str]:
+    """The entities that statements are about."""
+    for statement in statements:
+        yield statement.subject
+        if not statement.literal:
+            yield statement.value
+
+
 class _Rounds:
     """The rounds of one folder."""
 
@@ -217,6 +225,8 @@ class _Rounds:
             return []
         runs = [str((self.folder / f"round-{n}").resolve()) for n in range(1, number)]
         found = [f"loop.cache_from={json.dumps(runs)}"]
+        if (Path(runs[-1]) / CHANGED).is_file():
+            found.append(f"loop.changed={Path(runs[-1]) / CHANGED}")
         if self.config.later_steps is not None:
             found.append(f"loop.steps={self.config.later_steps}")
         return found
@@ -276,6 +286,8 @@ class _Rounds:
         if patch.add or patch.remove:
             done = apply_patch(self.folder / GRAPH, patch)
             say(f"{done.entry.added:,} added, {done.entry.removed:,} removed: {done.entry.id}")
+            ids = sorted({*_entities(patch.add), *_entities(patch.remove)})
+            RunFolder(run).write(CHANGED, json.dumps(ids, ensure_ascii=False))
         return {"added": len(patch.add), "removed": len(patch.remove)}
 
     def _truth(self, number: int) -> dict[str, Any]:

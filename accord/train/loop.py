@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ from accord.model.saving import put_weights, trainable
 from accord.objectives.base import Objective
 from accord.progress import clock, say
 from accord.train.checkpoint import RunFolder
+from accord.train.mixing import BALANCE, RATE, Mixing
 from accord.train.recipe import LoopConfig
 from accord.train.step import Step
 
@@ -96,27 +97,34 @@ class Loop:
         self.validate = validate
         self.accelerator = accelerator
         process = (accelerator.process_index, accelerator.num_processes)
-        self.step = Step(model, objectives, config.chunk_tokens, config.keep_tokens, seed, process)
+        self.mixing = Mixing(objectives, config.order, config.steps, config.accumulation)
+        size = config.chunk_tokens, config.keep_tokens
+        self.step = Step(model, objectives, *size, seed, process, self.mixing)
         self.shared = list(trainable(model.lm).values())
         self.replicated = [
             *trainable(model.projection).values(),
             *(p for objective, _ in objectives for p in objective.parameters.values()),
         ]
+        balances = [o.parameters[BALANCE] for o, _ in objectives if BALANCE in o.parameters]
+        self.balances = [parameter for parameter in balances if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(self._groups(), lr=config.learning_rate)
         self.progress = Progress()
         self._stop = False
 
     def _groups(self) -> list[dict[str, Any]]:
         alone = [o for o, _ in self.objectives if o.learning_rate is not None]
-        own = {id(p) for o in alone for p in o.parameters.values()}
+        weighing = {id(p) for p in self.balances}
+        own = weighing | {id(p) for o in alone for p in o.parameters.values()}
         common = [p for p in [*self.shared, *self.replicated] if id(p) not in own]
         decayed = [p for p in common if p.dim() > 1]
         plain = [p for p in common if p.dim() <= 1]
         groups = [(decayed, self.config.weight_decay, 1.0), (plain, 0.0, 1.0)]
-        for objective, _ in self.objectives:
-            if objective.learning_rate is not None:
-                factor = objective.learning_rate / self.config.learning_rate
-                groups.append((list(objective.parameters.values()), 0.0, factor))
+        groups.append((self.balances, 0.0, RATE))
+        for objective in alone:
+            assert objective.learning_rate is not None
+            factor = objective.learning_rate / self.config.learning_rate
+            rest = [p for p in objective.parameters.values() if id(p) not in weighing]
+            groups.append((rest, 0.0, factor))
         return [{"params": p, "weight_decay": d, "factor": f} for p, d, f in groups if p]
 
     def fit(self, resume: bool = False) -> Progress:
@@ -188,7 +196,8 @@ class Loop:
 
     def _gradient(self, step: int) -> dict[str, float]:
         count = self.config.accumulation
-        shares = (step + 1) % self.config.log_every == 0 and len(self.objectives) > 1
+        first = step == 0 and self.config.balance == "gradient"
+        shares = (first or (step + 1) % self.config.log_every == 0) and len(self.objectives) > 1
         batches = range(step * count, (step + 1) * count)
         scales = self.step.scales(batches)
         logs = [self.step(n, scale, shares) for n, scale in zip(batches, scales, strict=True)]
@@ -197,7 +206,8 @@ class Loop:
         return {**mean, "tokens": mean["tokens"] * count}
 
     def _set_rate(self, step: int) -> float:
-        rate = learning_rate(self.config, step)
+        place, steps = self.mixing.place(step)
+        rate = learning_rate(replace(self.config, steps=steps), place)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         return rate
@@ -207,7 +217,10 @@ class Loop:
         if self.accelerator.num_processes > 1:
             _all_reduce(self.shared, mean=False)
             _all_reduce(self.replicated, mean=True)
-        parameters = [p for p in [*self.shared, *self.replicated] if p.grad is not None]
+        # What losses count for is learnt beside the model, whose step must not shrink by it.
+        apart = {id(p) for p in self.balances}
+        every = [p for p in [*self.shared, *self.replicated] if id(p) not in apart]
+        parameters = [p for p in every if p.grad is not None]
         limit = self.config.clip or math.inf
         return float(nn.utils.clip_grad_norm_(parameters, limit))
 

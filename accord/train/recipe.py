@@ -35,6 +35,12 @@ class LoopConfig:
     """Share of the steps in which the learning rate rises."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the learning rate falls."""
+    order: Literal["simultaneous", "staged", "alternating"] = "simultaneous"
+    """When objectives are trained: all in every step; stage by stage (facts of the graph, then
+    texts about them, then answers); or stages in turn, step by step. Language is in all steps."""
+    balance: Literal["none", "uncertainty", "gradient"] = "none"
+    """What weights mean: factors of losses; their starts, learnt from there (uncertainty); or
+    shares of the gradient at what is read."""
     accumulation: int = 1
     """Batches whose gradients are added for one optimizer step."""
     clip: float = 1.0
@@ -48,6 +54,11 @@ class LoopConfig:
     cache_from: tuple[str, ...] = ()
     """Run folders whose kept states are copied where texts, model and frozen layers are the same:
     runs that differ in seed or weights read a text once."""
+    changed: Path | None = None
+    """JSON list of ids of entities that changed since the run that this one starts from; rounds
+    write it."""
+    changed_share: float = 0.5
+    """Share of a step's triples that is about these entities."""
     validate_every: int = 100
     """Steps between validations; 0 is never."""
     validate_queries: int = 500
@@ -71,6 +82,10 @@ class LoopConfig:
             )
         if min(self.chunk_tokens, self.keep_tokens) < 1 or self.cache_gb < 0:
             raise ConfigError("loop.chunk_tokens and keep_tokens must be positive, cache_gb >= 0")
+        if not 0 <= self.changed_share < 1:
+            raise ConfigError(
+                f"loop.changed_share is {self.changed_share}", "use a share from 0 to below 1"
+            )
 
 
 @dataclass(frozen=True)

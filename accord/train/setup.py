@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from accord.train.extraction import (
     needs_examples,
 )
 from accord.train.knowledge import build_knowledge
+from accord.train.mixing import add_balances
 from accord.train.questions import build_rationale
 from accord.train.recipe import Recipe
 
@@ -91,8 +93,9 @@ def build_objectives(
         known = build_knowledge(recipe, model, graph)
         found.append((known, recipe.knowledge.weight))
     if recipe.structure.weight:
-        structure = Structure(TripleSource(graph, recipe.seed), recipe.structure)
+        structure = Structure(triple_source(recipe, graph), recipe.structure)
         found.append((structure, recipe.structure.weight))
+    add_balances(found, recipe.loop.balance)
     return found
 
 
@@ -106,8 +109,24 @@ def _check_encoder(recipe: Recipe) -> None:
             )
 
 
+def triple_source(recipe: Recipe, graph: KnowledgeGraph) -> TripleSource:
+    """The train triples, those of changed entities more often where the recipe names some.
+
+    Raises:
+        DataError: The file of changed entities is not there or is no list of ids.
+    """
+    changed, share = recipe.loop.changed, recipe.loop.changed_share
+    if changed is None:
+        return TripleSource(graph, recipe.seed)
+    try:
+        ids = [str(identifier) for identifier in json.loads(changed.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"no list of ids ({error})", changed, hint="rounds write one") from error
+    return TripleSource(graph, recipe.seed, graph.entities(ids).tolist(), share)
+
+
 def _triple_objectives(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph) -> Weighted:
-    source, found = TripleSource(graph, recipe.seed), Weighted()
+    source, found = triple_source(recipe, graph), Weighted()
     sequences = model.texts(graph)
     sequences.prepare(range(graph.num_entities))
     if recipe.contrastive.weight:

@@ -38,6 +38,7 @@ from accord.objectives.base import (
 )
 from accord.text.collate import chunks_by_length
 from accord.text.examples import Sequence, length
+from accord.train.mixing import Mixing
 
 Int64 = npt.NDArray[np.int64]
 
@@ -122,6 +123,7 @@ class Step:
             more is read a second time, chunk by chunk.
         seed: Of dropout.
         process: This process's number and how many there are.
+        mixing: Whose turn each batch is; None: every objective's.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Step:
         keep_tokens: int,
         seed: int = 0,
         process: tuple[int, int] = (0, 1),
+        mixing: Mixing | None = None,
     ) -> None:
         self.model = model
         self.objectives = objectives
@@ -139,6 +142,7 @@ class Step:
         self.keep_tokens = keep_tokens
         self.seed = seed
         self.process = process
+        self.mixing = mixing or Mixing(objectives)
         kept = (p for p in model.lm.parameters() if p.requires_grad)
         self._first_weights = [(p, p.detach().clone()) for p in kept]
         self._taught: dict[tuple[Sequence, int, int, float], TeacherOutput] = {}
@@ -155,10 +159,11 @@ class Step:
         Returns:
             For each batch, objective name -> its share; the shares of an objective sum to 1.
         """
+        active = self.mixing.active(steps[0])
         if len(steps) == 1:
-            return [{o.name: 1.0 for o, _ in self.objectives}]
-        sizes = [{o.name: o.size(o.batch(step)) for o, _ in self.objectives} for step in steps]
-        sums = {o.name: sum(size[o.name] for size in sizes) for o, _ in self.objectives}
+            return [{o.name: 1.0 for o, _ in active}]
+        sizes = [{o.name: o.size(o.batch(step)) for o, _ in active} for step in steps]
+        sums = {o.name: sum(size[o.name] for size in sizes) for o, _ in active}
         return [{name: n / max(1, sums[name]) for name, n in size.items()} for size in sizes]
 
     def __call__(
@@ -177,20 +182,22 @@ class Step:
         Raises:
             ModelError: The loss is not finite; no gradient was added.
         """
-        batches = {o.name: o.batch(step) for o, _ in self.objectives}
+        active = [objective for objective, _ in self.mixing.active(step)]
+        batches = {o.name: o.batch(step) for o in active}
         requests = {
             (o.name, key): request
-            for o, _ in self.objectives
+            for o in active
             for key, request in o.requests(batches[o.name]).items()
         }
         plan = plan_reading(requests, self.model.reader.causal, self.model.reader.ends)
         chunks = self._chunks(plan)
         states, graphs = self._read(plan, chunks, step)
         outputs = self._outputs(plan, requests, states, step)
-        losses = self._losses(outputs, batches, step)
-        log = self._backward(losses, states, scales or {}, shares)
+        losses = self._losses(active, outputs, batches, step)
+        total, log = self.mixing.total(losses, states, scales or {}, shares)
+        total.backward()  # type: ignore[no-untyped-call]
         self._carry_back(plan, chunks, states, graphs, step)
-        for objective, _ in self.objectives:
+        for objective in active:
             objective.observe(outputs[objective.name], batches[objective.name])
         log["tokens"] = float(sum(length(text) for text in plan.texts))
         return log
@@ -333,10 +340,14 @@ class Step:
                 parameter.data = data
 
     def _losses(
-        self, outputs: dict[str, dict[str, Any]], batches: dict[str, Any], step: int
+        self,
+        active: Seq[Objective],
+        outputs: dict[str, dict[str, Any]],
+        batches: dict[str, Any],
+        step: int,
     ) -> dict[str, Loss]:
         found = {}
-        for objective, _ in self.objectives:
+        for objective in active:
             loss = objective.loss(outputs[objective.name], batches[objective.name])
             if not torch.isfinite(loss.value):
                 raise ModelError(
@@ -346,29 +357,6 @@ class Step:
                 )
             found[objective.name] = loss
         return found
-
-    def _backward(
-        self,
-        losses: dict[str, Loss],
-        states: torch.Tensor,
-        scales: Mapping[str, float],
-        shares: bool,
-    ) -> dict[str, float]:
-        log: dict[str, float] = {"loss": 0.0}
-        total = states.new_zeros((), dtype=torch.float32)
-        norms: dict[str, float] = {}
-        for objective, weight in self.objectives:
-            name, loss = objective.name, losses[objective.name]
-            log["loss"] += weight * float(loss.value.detach())
-            log[f"{name}/loss"] = float(loss.value.detach())
-            log |= {f"{name}/{key}": value for key, value in loss.parts.items()}
-            if shares:
-                norms[name] = _gradient_norm(weight * loss.value, states)
-            total = total + weight * scales.get(name, 1.0) * loss.value
-        total.backward()  # type: ignore[no-untyped-call]
-        for name, norm in norms.items():
-            log[f"{name}/share"] = norm / max(sum(norms.values()), 1e-12)
-        return log
 
     def _carry_back(
         self,
@@ -391,9 +379,3 @@ class Step:
             if hidden.requires_grad:
                 gradient = states.grad[torch.from_numpy(places).to(states.device)]
                 hidden.backward(gradient)  # type: ignore[no-untyped-call]
-
-
-def _gradient_norm(loss: torch.Tensor, states: torch.Tensor) -> float:
-    """Norm of a loss's gradient at what was read; 0 where it does not depend on it."""
-    (grad,) = torch.autograd.grad(loss, states, retain_graph=True, allow_unused=True)
-    return 0.0 if grad is None else float(grad.norm())
