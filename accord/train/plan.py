@@ -26,7 +26,8 @@ from accord.text.render import entity_text
 from accord.train.cache import plan_pieces
 from accord.train.checkpoint import KEEP
 from accord.train.environment import disk_free_bytes, memory_bytes
-from accord.train.extraction import gather_examples, needs_examples
+from accord.train.extraction import gather_examples, needs_examples, split_examples
+from accord.train.held_out import HeldOut, hold_out, read
 from accord.train.loop import peak_memory
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
@@ -105,7 +106,7 @@ def probe(
         ConfigError: The settings do not fit the model, or the cache its cap.
     """
     files = list(texts)
-    examples = gather_examples(recipe, graph, data, files)
+    examples, held = split_examples(gather_examples(recipe, graph, data, files))
     model = KnowledgeModel.create(recipe.model, recipe.text, device, recipe.seed)
     if model.fusion is not None:
         model.attach(graph)
@@ -116,14 +117,15 @@ def probe(
         objectives = build_objectives(recipe, model, graph, given, None, questions, examples)
         for objective, _ in objectives:
             objective.parameters.to(model.device)
-        pieces = _pieces(recipe, model, graph, objectives)
+        unseen = hold_out(recipe, model, graph, objectives, held)
+        pieces = _pieces(recipe, model, graph, [*(o for o, _ in objectives), *unseen])
         tokens = sum(len(key[1]) for key in pieces)
         cached = _reading_seconds(model, pieces) if pieces else 0.0
         seconds, step_tokens = _step_seconds(recipe, model, objectives)
         if recipe.rationale.weight:
             validated = _answering_seconds(recipe, model, questions)
         elif needs_examples(recipe):
-            validated = 0.0  # there is no validation then
+            validated = _held_out_seconds(recipe, model, unseen)
         else:
             validated = _validation_seconds(recipe, model, graph)
     kept = sum(p.numel() for p in [*trainable(model).values(), *_own(objectives)]) * 4
@@ -144,12 +146,12 @@ def probe(
 
 
 def _pieces(
-    recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph, objectives: Weighted
+    recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph, objectives: Iterable[Objective]
 ) -> list[Key]:
     """What the run's cache will hold; nothing without one."""
     if not (recipe.model.freeze_layers and recipe.loop.cache_gb):
         return []
-    asked = (s for objective, _ in objectives for s in objective.sequences())
+    asked = (s for objective in objectives for s in objective.sequences())
     return plan_pieces(model.reader, (*asked, *validation_readings(recipe, model, graph)))
 
 
@@ -238,6 +240,19 @@ def _validation_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeG
     spent = time.monotonic() - start
     times = recipe.loop.steps // recipe.loop.validate_every
     return spent * total / sum(map(length, sample)) * times
+
+
+def _held_out_seconds(recipe: Recipe, model: KnowledgeModel, unseen: Sequence[HeldOut]) -> float:
+    """Seconds of all validations on held-out texts, from the first batch of each objective."""
+    if not recipe.loop.validate_every:
+        return 0.0
+    spent = 0.0
+    for objective in unseen:
+        requests, start = objective.requests(objective.batch(0)), time.monotonic()
+        for request in requests.values():
+            read(model, request)
+        spent += 2 * objective.epoch * (time.monotonic() - start)  # for the loss and the metric
+    return spent * (recipe.loop.steps // recipe.loop.validate_every)
 
 
 def _answering_seconds(
