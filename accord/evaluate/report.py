@@ -9,6 +9,7 @@ from typing import Any
 
 from accord.evaluate.files import write_lines
 from accord.evaluate.report_kale import kale
+from accord.evaluate.report_loop import loop
 from accord.evaluate.report_page import (
     details,
     facts,
@@ -74,6 +75,7 @@ def render(groups: list[Group]) -> str:
         triples(groups),
         generation(groups),
         kale(groups),
+        loop(groups),
         retention(groups),
         training(groups),
         cost(groups),

@@ -128,11 +128,12 @@ class Mixing:
             log["loss"] += value
             log[f"{name}/loss"] = float(loss.value.detach())
             log |= {f"{name}/{key}": part for key, part in loss.parts.items()}
+            real = weight * float(torch.as_tensor(factor).detach())
             if BALANCE in objective.parameters:
-                log[f"{name}/weight"] = weight * float(factor)
+                log[f"{name}/weight"] = real
             if shares:
                 norms[name] = gradient_norm(counted, states)
-                _measured(objective, norms[name] / (weight * float(factor)))
+                _measured(objective, norms[name] / real)
             total = total + scales.get(name, 1.0) * (counted + penalty)
         for name, norm in norms.items():
             log[f"{name}/share"] = norm / max(sum(norms.values()), 1e-12)

@@ -48,7 +48,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> DemoConfig:
     align = AlignConfig(str(build_tiny_graph().save(root / "source")), "demo", settings)
     sizes = ("freeze_layers=2", "steps=2", "rationale.rows=2", "rationale.fact_rows=2")
     asked = AskedConfig(count=16, paths=(), test_share=0.5)
-    return DemoConfig(align, KaleConfig("demo-kale", sizes, ("steps=3",), asked, test=6))
+    kale = KaleConfig("demo-kale", sizes, ("steps=3",), asked, test=6)
+    return DemoConfig(align, kale, clean=None)
 
 
 @pytest.fixture(scope="module")
