@@ -71,9 +71,10 @@ class ModelConfig:
     query: QueryForm = "text"
     """How a query is embedded: text reads ``[ HEAD, RELATION ]`` as KaLM does; product multiplies
     the embeddings of head and relation, each read alone."""
-    pooling: Literal["last", "both"] = "last"
+    pooling: Literal["last", "both", "all"] = "last"
     """What stands for a text of a causal model: last is the state at its last token, as in KaLM;
-    both puts the mean of the frozen layers' states beside it, and needs those and a projection."""
+    both puts the mean of the frozen layers' states beside it, all also that of the token
+    embeddings; these need frozen layers and a projection."""
     projection: int = 0
     """Dimension of a trained linear map a view after pooling; 0 is none, as in KaLM."""
     embedding_dropout: float = 0.0
@@ -102,9 +103,9 @@ class ModelConfig:
                 f"model.query={self.query} multiplies mapped embeddings",
                 "set model.projection, such as 128, or model.query=text",
             )
-        if self.pooling == "both" and not (self.projection and self.freeze_layers):
+        if self.means and not (self.projection and self.freeze_layers):
             raise ConfigError(
-                "model.pooling=both maps the frozen layers' mean beside the last token",
+                f"model.pooling={self.pooling} maps the frozen layers' mean beside the last token",
                 "set model.projection and model.freeze_layers, or model.pooling=last",
             )
         if self.reading == "segments" and self.freeze_layers == 0:
@@ -112,6 +113,11 @@ class ModelConfig:
                 "model.reading=segments needs frozen layers that read them",
                 "set model.freeze_layers to 1 or more, or model.reading=full",
             )
+
+    @property
+    def means(self) -> int:
+        """How many means over a text stand beside the state at its last token."""
+        return ("last", "both", "all").index(self.pooling)
 
 
 def model_config(values: Mapping[str, Any]) -> ModelConfig:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from accord.model import load
+from accord.model.config import ModelConfig
 from accord.model.fusion import fusion_of
 from accord.model.reading import Key, Reader, flat
 from accord.text.collate import pad, tokens
@@ -127,16 +128,10 @@ def is_encoder(name: str) -> bool:
     return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not both and not writes
 
 
-def reader_of(
-    lm: nn.Module,
-    freeze_layers: int,
-    segments: bool,
-    tokenizer: Any,
-    device: torch.device,
-    means: bool = False,
-) -> Reader:
-    """The reader that fits a model; arguments as for `Reader`."""
+def reader_of(lm: nn.Module, config: ModelConfig, tokenizer: Any, device: torch.device) -> Reader:
+    """The reader that fits a model and its settings; arguments as for `Reader`."""
+    frozen, segments = config.freeze_layers, config.reading == "segments"
     if not load.writes(lm):
-        return EncoderReader(lm, freeze_layers, tokenizer, device)
+        return EncoderReader(lm, frozen, tokenizer, device)
     sink, fill = tokens(tokenizer, QUERY_OPEN)[0], int(tokenizer.pad_token_id)
-    return Reader(lm, freeze_layers, segments, sink, fill, device, means)
+    return Reader(lm, frozen, segments, sink, fill, device, config.means)

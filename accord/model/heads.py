@@ -28,10 +28,12 @@ class Projection(nn.Module):
         hidden: Width of the hidden states.
         width: Width of the embedding; 0 leaves the hidden state as it is.
         form: How queries are embedded, which says what views there are.
+        parts: Hidden states that stand beside each other in one of `hidden` dimensions.
     """
 
-    def __init__(self, hidden: int, width: int, form: QueryForm = "text") -> None:
+    def __init__(self, hidden: int, width: int, form: QueryForm = "text", parts: int = 1) -> None:
         super().__init__()
+        self.parts = parts
         self.hidden = hidden
         self.width = width or hidden
         self.maps = nn.ModuleDict()
@@ -48,7 +50,7 @@ class Projection(nn.Module):
 
     @torch.no_grad()
     def centre(self, view: View, states: torch.Tensor) -> None:
-        """Starts a view's map where some states have mean 0 and mean length of 1 a dimension.
+        """Starts a view's map where the parts of states have mean 0 and length of 1 a dimension.
 
         Hidden states share one large direction; a product of embeddings would hold little else.
 
@@ -58,8 +60,10 @@ class Projection(nn.Module):
         """
         states = states.to(self.maps[view].weight)  # type: ignore[arg-type]
         mean = states.mean(0)
-        spread = (states - mean).norm(dim=-1).mean() / states.shape[1] ** 0.5
-        self.maps[view].weight.div_(spread.clamp_min(1e-6))  # type: ignore[operator]
+        parts = (states - mean).view(len(states), self.parts, -1)  # (n, parts, D / parts)
+        spread = parts.norm(dim=-1).mean(0) / parts.shape[2] ** 0.5
+        scale = spread.clamp_min(1e-6).repeat_interleave(parts.shape[2])
+        self.maps[view].weight.div_(scale)  # type: ignore[operator]
         self.maps[view].bias.copy_(-self.maps[view].weight @ mean)  # type: ignore[operator]
 
     @torch.no_grad()

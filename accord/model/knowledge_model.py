@@ -74,10 +74,10 @@ class KnowledgeModel(nn.Module):
         self.text = text
         self.device = device
         self.memory = memory
-        both, segments = config.pooling == "both", config.reading == "segments"
-        width = load.hidden_width(lm) * (2 if both else 1)
-        self.projection = Projection(width, config.projection, config.query).to(device)
-        self.reader = reader_of(lm, config.freeze_layers, segments, tokenizer, device, both)
+        parts = 1 + config.means
+        width = load.hidden_width(lm) * parts
+        self.projection = Projection(width, config.projection, config.query, parts).to(device)
+        self.reader = reader_of(lm, config, tokenizer, device)
         self._texts: tuple[str, GraphTexts] | None = None
 
     @classmethod
@@ -154,7 +154,7 @@ class KnowledgeModel(nn.Module):
         """Hidden states to embeddings.
 
         Args:
-            hidden: (N, D) hidden states at the last token, or (N, 2 D), see `pooling`.
+            hidden: (N, D) hidden states at the last token, or (N, k D), see `pooling`.
             view: Which map is used.
             drop: Random numbers for the dropout of training; None leaves it out.
 
@@ -237,7 +237,7 @@ class KnowledgeModel(nn.Module):
             view: What progress calls them.
 
         Returns:
-            (N, D) float32, or (N, 2 D).
+            (N, D) float32, or (N, k D).
         """
         place = {sequence: i for i, sequence in enumerate(dict.fromkeys(sequences))}
         distinct = list(place)

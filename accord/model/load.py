@@ -354,6 +354,13 @@ def run_all(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor | None) -> t
     return last
 
 
+def embed_tokens(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+    """(N, L) token ids -> (N, L, D) the embeddings that the first layer reads."""
+    table: nn.Module = base_model(model).get_input_embeddings()  # type: ignore[operator]
+    found: torch.Tensor = table(ids)
+    return found
+
+
 def writes(model: nn.Module) -> bool:
     """Whether a model continues texts; encoders do not."""
     return bool(without_adapter(model).can_generate())  # type: ignore[operator]

@@ -20,6 +20,8 @@ from accord.text.examples import Segment, Sequence, length
 Key = tuple[bool, Segment]
 """Whether a sink token is read before the piece, and the piece's tokens."""
 READ_TOKENS = 4096
+WORDS = 1 << 40
+"""A place of -n - WORDS stands for the mean of token embeddings, not of the frozen layers."""
 
 
 class HiddenStore(Protocol):
@@ -56,7 +58,8 @@ class Reader:
             whatever it is, so its state says little; the sink takes that place and is dropped.
         fill: Token id for padding.
         device: Where the model is.
-        means: The frozen layers' mean over a text stands for it beside its last token.
+        means: What stands for a text beside its last token: with 1 the mean of the frozen layers'
+            states over it, with 2 also the mean of its token embeddings.
     """
 
     causal = True
@@ -70,7 +73,7 @@ class Reader:
         sink: int,
         fill: int,
         device: torch.device,
-        means: bool = False,
+        means: int = 0,
     ) -> None:
         self.lm = lm
         self.freeze_layers = freeze_layers
@@ -90,10 +93,11 @@ class Reader:
     def ends(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """(N, P) the places whose states stand for a whole text of so many tokens.
 
-        The last one; with `means` also -n, which asks for the mean over the first n tokens.
+        The last one; with `means` also -n, which asks for the mean over the first n tokens, and
+        -n - `WORDS`, which asks for that of their embeddings.
         """
         last = lengths[:, None] - 1
-        return np.concatenate([last, -lengths[:, None]], axis=1) if self.means else last
+        return np.concatenate([last, -last - 1, -last - 1 - WORDS], axis=1)[:, : 1 + self.means]
 
     def states_at(
         self,
@@ -107,7 +111,7 @@ class Reader:
             sequences: N sequences.
             rows: (M,) which sequence.
             positions: (M,) which token of it; -n for the mean of the frozen layers' states over
-                its first n tokens.
+                its first n tokens, -n - `WORDS` for that of their embeddings.
 
         Returns:
             (M, D), with gradient where the upper layers are trained.
@@ -116,12 +120,29 @@ class Reader:
         lower = self.lower(sequences).states if self.freeze_layers else None
         if lower is None or not whole.any():
             return self._states_at(sequences, rows, positions, lower)
-        means = frozen_means(lower, rows[whole], -positions[whole])
+        means = self._means(sequences, rows[whole], -positions[whole], lower)
         found = self._states_at(sequences, rows[~whole], positions[~whole], lower)
         states = found.new_empty((len(rows), found.shape[1]))
         places = torch.from_numpy(whole).to(self.device)
         states[places], states[~places] = means.to(states.dtype), found
         return states
+
+    def _means(
+        self,
+        sequences: list[Sequence],
+        rows: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.int64],
+        lower: torch.Tensor,
+    ) -> torch.Tensor:
+        """(M, D) means over the beginnings of texts, of frozen states or of embeddings."""
+        words = counts > WORDS
+        means = frozen_means(lower, rows, counts - WORDS * words)
+        if words.any():
+            ids, _ = pad(sequences, self.fill)
+            embedded = load.embed_tokens(self.lm, torch.from_numpy(ids).to(self.device))
+            chosen = torch.from_numpy(words).to(self.device)
+            means[chosen] = frozen_means(embedded, rows[words], counts[words] - WORDS, 0)
+        return means
 
     def _states_at(
         self,
@@ -240,7 +261,10 @@ class Reader:
 
 
 def frozen_means(
-    states: torch.Tensor, rows: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+    states: torch.Tensor,
+    rows: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+    skip: int = 1,
 ) -> torch.Tensor:
     """Means over the beginnings of texts, each token's state scaled to the same length.
 
@@ -251,6 +275,7 @@ def frozen_means(
         states: (N, L, D).
         rows: (M,) which text.
         counts: (M,) how many of its tokens.
+        skip: Tokens left out at the beginning where there are others.
 
     Returns:
         (M, D), without gradient.
@@ -258,7 +283,7 @@ def frozen_means(
     with torch.no_grad():
         scaled = functional.rms_norm(states.float(), states.shape[-1:])
         sums = functional.pad(scaled.cumsum(1), (0, 0, 1, 0))  # (N, L + 1, D)
-        first = np.minimum(1, counts - 1)
+        first = np.minimum(skip, counts - 1)
         at, begin, end = (torch.from_numpy(x).to(states.device) for x in (rows, first, counts))
         means: torch.Tensor = (sums[at, end] - sums[at, begin]) / (end - begin)[:, None]
         return means

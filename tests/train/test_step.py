@@ -50,8 +50,9 @@ READINGS: list[dict[str, Any]] = [
     {"projection": 5, "query": "product"},
     {"projection": 5, "query": "product", "freeze_layers": 2},
     {"projection": 5, "freeze_layers": 2, "pooling": "both"},
+    {"projection": 5, "freeze_layers": 2, "pooling": "all"},
 ]
-NAMES = ["all", "frozen", "segments", "full", "p", "product", "product frozen", "both"]
+NAMES = ["all", "frozen", "segments", "full", "p", "product", "product frozen", "both", "means"]
 readings = pytest.mark.parametrize("model", READINGS, ids=NAMES)
 
 
@@ -206,8 +207,9 @@ def test_a_text_of_which_nothing_is_asked_is_not_read() -> None:
         one_step(recipe, model, objectives, step)
 
 
-def test_the_mean_beside_the_last_token_is_that_of_the_frozen_layers() -> None:
-    model, _ = tiny_setup(tiny_recipe({"projection": 5, "freeze_layers": 2, "pooling": "both"}))
+def test_the_means_beside_the_last_token_are_of_frozen_states_and_of_embeddings() -> None:
+    model, _ = tiny_setup(tiny_recipe({"projection": 5, "freeze_layers": 2, "pooling": "all"}))
+    table = load.base_model(model.lm).get_input_embeddings().weight  # type: ignore[operator]
     texts: list[Sequence] = [((3, 4, 5, 6),), ((7,),), ((3, 4),)]
     found = torch.from_numpy(model.hidden_states(texts, "tail"))
     for text, states in zip(texts, found, strict=True):
@@ -215,9 +217,10 @@ def test_the_mean_beside_the_last_token_is_that_of_the_frozen_layers() -> None:
         kept = lower[1:] if len(lower) > 1 else lower
         scaled = kept / kept.square().mean(-1, keepdim=True).sqrt()
         last = model.reader.last_hidden([text])[0, -1]
-        torch.testing.assert_close(
-            states, torch.cat([last, scaled.mean(0)]).detach(), atol=1e-4, rtol=1e-4
-        )
+        words = table[list(text[0])]
+        words = words / words.square().mean(-1, keepdim=True).sqrt()
+        expected = torch.cat([last, scaled.mean(0), words.mean(0)]).detach()
+        torch.testing.assert_close(states, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("model", READINGS[1:3], ids=["full", "segments"])
