@@ -1,6 +1,6 @@
 """How sure an answer is, and below what it is better not given.
 
-A plan's share of the ranking is no probability of being right: all plans may be wrong. So two
+A plan's share of the ranking is no probability of being right: all plans may be wrong. So three
 things that a question and its best plan show are weighed by logistic regression, fitted on
 questions whose answers are known.
 """
@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from accord.decode.ranking import word_pieces
-from accord.decode.retrieve import Retrieved
+from accord.decode.planner import Signs
+from accord.decode.retrieve import PLAN, Retrieved
 from accord.errors import ConfigError, DataError
 
 Float64 = npt.NDArray[np.float64]
 FILE = "confidence.json"
 """Of a run folder."""
+LEAD = 4.0
+"""Nats; a longer lead says no more."""
 RIDGE = 1.0
 MOST_STEPS = 50
 
@@ -39,6 +41,8 @@ class Confidence:
     """Of the best plan's lead over the second, nats, at most 4."""
     coverage: float = 4.8
     """Of the share of the question's content words, without the topic's name, that it says."""
+    asked: float = 0.0
+    """Of the share of its steps that the question asks for."""
     threshold: float = 0.5
     """Abstain below this confidence."""
 
@@ -50,21 +54,19 @@ class Confidence:
         """Probability, 0 to 1, that the best plan is what was asked; 0 without any plan."""
         if not retrieved.ranked:
             return 0.0
-        lead, coverage = signs(retrieved)
-        said = self.constant + self.lead * lead + self.coverage * coverage
+        lead, coverage, asked = signs(retrieved)
+        said = self.constant + self.lead * lead + self.coverage * coverage + self.asked * asked
         return float(1 / (1 + np.exp(-said)))
 
 
-def signs(retrieved: Retrieved) -> tuple[float, float]:
-    """(lead in nats, coverage from 0 to 1) of the best plan."""
+def signs(retrieved: Retrieved) -> tuple[float, float, float]:
+    """(lead in nats, coverage, share of steps asked for; both from 0 to 1) of the best plan."""
     ranked = retrieved.ranked
-    lead = min(4.0, ranked[0].logprob - ranked[1].logprob) if len(ranked) > 1 else 0.0
-    question = retrieved.question
-    for topic in retrieved.topics:
-        question = question.replace(topic.text, " ") if topic.text else question
-    asked = word_pieces(question)
-    said = word_pieces(ranked[0].known.text)
-    return lead, len(asked & said) / len(asked) if asked else 0.0
+    # A plan without a rival within reach leads by as much as counts.
+    alone = LEAD if retrieved.ranking == PLAN else 0.0
+    lead = min(LEAD, ranked[0].logprob - ranked[1].logprob) if len(ranked) > 1 else alone
+    found = retrieved.signs or Signs(0.0, 1.0)
+    return lead, found.coverage, found.asked
 
 
 def find_confidence(
@@ -88,9 +90,9 @@ def find_confidence(
 
 
 def _read(path: Path) -> Confidence:
-    keys = ("constant", "lead", "coverage", "threshold")
+    keys = ("constant", "lead", "coverage", "asked", "threshold")
     try:
-        values = json.loads(path.read_text("utf-8"))
+        values = {"asked": 0.0, **json.loads(path.read_text("utf-8"))}
         return Confidence(**{key: float(values[key]) for key in keys})
     except (OSError, ValueError, TypeError, KeyError) as error:
         hint = "`accord eval abstention --out` writes such a file"
@@ -119,12 +121,11 @@ def fit_confidence(
         raise DataError("nothing to learn confidence from", hint="ask about the graph's entities")
     x = np.array([[1.0, *found] for found, _ in rows])
     y = np.array([fine for _, fine in rows], dtype=np.float64)
-    constant, lead, coverage = (float(w) for w in _logistic(x, y))
-    found = Confidence(constant, lead, coverage)
+    found = Confidence(*(float(w) for w in _logistic(x, y)))
     if precision is None:
         return found
     sure = [found(r) for r in retrieved if r.ranked]
-    return Confidence(constant, lead, coverage, threshold_for(sure, y > 0, precision))
+    return replace(found, threshold=threshold_for(sure, y > 0, precision))
 
 
 def threshold_for(

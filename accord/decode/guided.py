@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from accord.decode.confidence import Confidence
+from accord.decode.planner import PlannerWeights
 from accord.decode.plans import Plan, Plans, Reached
 from accord.decode.ranking import RankingModel
 from accord.decode.retrieve import RetrieveConfig, Retrieved, Retriever
@@ -105,6 +106,7 @@ class Guide:
         model: What ranks plans; None for ranking by words.
         retrieve: Budgets and ranking; None for the defaults.
         confidence: Weights and threshold; None for the defaults.
+        planner: What a planner has learnt; needed where it ranks.
 
     Example:
         >>> from accord.graph.builder import GraphBuilder
@@ -123,9 +125,10 @@ class Guide:
         model: RankingModel | None = None,
         retrieve: RetrieveConfig | None = None,
         confidence: Confidence | None = None,
+        planner: PlannerWeights | None = None,
     ) -> None:
         self.graph = graph
-        self.retriever = Retriever(graph, model, retrieve)
+        self.retriever = Retriever(graph, model, retrieve, planner)
         self.confidence = confidence or Confidence()
 
     @property

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from accord.graph.graph import Int32, Int64, KnowledgeGraph
-from accord.graph.paths_follow import follow
 from accord.text.asking import Asking
 from accord.text.asking import Step as WordedStep
 from accord.text.render import relation_text
@@ -86,6 +85,15 @@ class Plans:
         self._limit = frontier
         self._asking = Asking(graph)
         self._group = _alike(graph)
+        # A memory map costs more at each look than what is looked at.
+        self._triples = np.asarray(graph.triples)
+        self._out = np.asarray(graph.out_offsets), np.asarray(graph.out_edges)
+        self._into = np.asarray(graph.in_offsets), np.asarray(graph.in_edges)
+
+    @property
+    def groups(self) -> Sequence[Step]:
+        """For each relation number the step that it is part of."""
+        return self._group
 
     def start(self, topic: int) -> Known:
         """The empty plan of an entity."""
@@ -119,10 +127,26 @@ class Plans:
         """A plan with its question, and where its steps lead."""
         here, singles = np.array([plan.topic], dtype=np.int64), []
         for number, step in enumerate(plan.steps, 1):
-            here = self._steps(here).get(step, np.zeros(0, np.int64))
+            here = self.ends(here, step)
             here = here[here != plan.topic] if number > 1 else here
             singles.append(len(here) == 1)
         return self._worded(Known(plan, here[: self._limit], tuple(singles)))
+
+    def ends(self, here: Int64, step: Step) -> Int64:
+        """(N,) sorted entity idx to which a step leads from some entities; nothing is cut off."""
+        rows = np.concatenate([self._follow(here, number) for number in step])
+        return np.unique(self._ends(rows, step, here))
+
+    def exists(self, plan: Plan) -> bool:
+        """Whether a plan leads to anything."""
+        here = np.array([plan.topic], dtype=np.int64)
+        for number, step in enumerate(plan.steps, 1):
+            here = self.ends(here, step)
+            here = here[here != plan.topic] if number > 1 else here
+        if not plan.attribute:
+            return bool(len(here))
+        rows = self.graph.attributes[self._attribute_rows(here), 1]
+        return bool((rows == list(self.graph.properties).index(plan.attribute)).any())
 
     def reach(self, plan: Plan) -> Reached:
         """Follows a plan to all that it leads to; nothing is cut off.
@@ -150,17 +174,21 @@ class Plans:
         return [way for way in ways if way[0] in step]
 
     def _follow(self, here: Int64, number: int) -> Int64:
-        count = self.graph.num_relations
-        return follow(self.graph, here.tolist(), [(number % count, number >= count)]).rows[0]
+        inverse = number >= self.graph.num_relations
+        rows = _edges(*(self._into if inverse else self._out), here)
+        found: Int64 = rows[self._triples[rows, 1] == number % self.graph.num_relations]
+        return found
 
     def _ends(self, rows: Int64, step: Step, starts: Int64) -> Int64:
-        triples = self.graph.triples[rows].astype(np.int64)
+        triples = self._triples[rows].astype(np.int64)
         count = self.graph.num_relations
         found = []
         for number in step:
             mine = triples[triples[:, 1] == number % count]
             origin, goal = (2, 0) if number >= count else (0, 2)
-            found.append(mine[np.isin(mine[:, origin], starts), goal])
+            # Rows of one number were read from the starts themselves.
+            here = slice(None) if len(step) == 1 else np.isin(mine[:, origin], starts)
+            found.append(mine[here, goal])
         return np.concatenate(found) if found else np.zeros(0, np.int64)
 
     def _leading(
@@ -171,7 +199,7 @@ class Plans:
         here = answers
         for rows, step in zip(reversed(walked), reversed(steps), strict=True):
             turned = tuple((n + self.graph.num_relations) % self._count for n in step)
-            triples = self.graph.triples[rows]
+            triples = self._triples[rows]
             keep = np.zeros(len(rows), dtype=np.bool_)
             for number in turned:
                 origin = 2 if number >= self.graph.num_relations else 0
@@ -187,9 +215,8 @@ class Plans:
 
     def _steps(self, frontier: Int64) -> dict[Step, Int64]:
         """What goes on from some entities: step -> (n,) sorted entity idx."""
-        out = _edges(self.graph.out_offsets, self.graph.out_edges, frontier)
-        into = _edges(self.graph.in_offsets, self.graph.in_edges, frontier)
-        ahead, back = self.graph.triples[out], self.graph.triples[into]
+        ahead = self._triples[_edges(*self._out, frontier)]
+        back = self._triples[_edges(*self._into, frontier)]
         shift = self.graph.num_relations
         numbers = np.concatenate([ahead[:, 1].astype(np.int64), back[:, 1] + np.int64(shift)])
         ends = np.concatenate([ahead[:, 2], back[:, 0]]).astype(np.int64)

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from accord.decode.planner import Opening, PlannerWeights, Signs
+from accord.decode.planning import Planning
 from accord.decode.plans import Known, Plans
-from accord.decode.ranking import RANKINGS, RankingModel, rank
+from accord.decode.ranking import RANKINGS, RankingModel, rank, word_pieces
 from accord.errors import ConfigError, nearest
 from accord.graph.graph import KnowledgeGraph
 from accord.text.mentions import Mention, MentionIndex
-from accord.text.render import entity_name, one_line
+from accord.text.render import entity_name, humanise, one_line, relation_text
 
 MOST_CHARACTERS = 2000
+PLAN = "plan"
+"""The ranking by a learnt planner."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class RetrieveConfig:
     """Which plans are looked at."""
 
     ranking: str = "words"
-    """By what plans are ranked: words, embedding, likelihood or both (all of them together).
-    Words are the default because only they are measured so far."""
+    """By what plans are ranked: words, plan (a planner learnt from questions), embedding,
+    likelihood or both (words, embedding and likelihood together)."""
     hops: int = 2
     """Steps of a plan at most, a property among them."""
     hop_cost: float = 0.5
@@ -36,8 +40,9 @@ class RetrieveConfig:
     """Plans that a model ranks, the best by words, where there are more."""
 
     def __post_init__(self) -> None:
-        if self.ranking not in RANKINGS:
-            raise ConfigError(f"no ranking {self.ranking!r}", nearest(self.ranking, RANKINGS))
+        if self.ranking not in (PLAN, *RANKINGS):
+            known = (PLAN, *RANKINGS)
+            raise ConfigError(f"no ranking {self.ranking!r}", nearest(self.ranking, known))
         if not 1 <= self.hops <= 4:
             raise ConfigError(f"hops is {self.hops}", "use 1 to 4")
         if self.hop_cost < 0:
@@ -88,6 +93,8 @@ class Retrieved:
     looked_at: int
     """Plans that exist within the budget."""
     ranking: str
+    signs: Signs | None = None
+    """How far the question and the best plan account for each other; None where there is none."""
 
     def why(self) -> str:
         """Why the best plan was chosen, for people."""
@@ -111,6 +118,10 @@ class Retriever:
         graph: The graph.
         model: What ranks; None for ranking by words.
         config: Budgets and ranking.
+        planner: What a planner has learnt; needed where it ranks.
+
+    Raises:
+        ConfigError: The ranking needs a planner that is not given, or one of another graph.
     """
 
     def __init__(
@@ -118,12 +129,22 @@ class Retriever:
         graph: KnowledgeGraph,
         model: RankingModel | None = None,
         config: RetrieveConfig | None = None,
+        planner: PlannerWeights | None = None,
     ) -> None:
         self.graph = graph
         self.model = model
         self.config = config or RetrieveConfig()
+        self.planner = planner
         self.plans = Plans(graph)
         self.mentions = MentionIndex(graph)
+        self._planning: Planning | None = None
+        if self.config.ranking == PLAN:
+            if planner is None:
+                raise ConfigError(
+                    "ranking by plan needs a planner",
+                    "learn one with `accord eval asking --fit --out FILE`, or rank by words",
+                )
+            self._planning = Planning(self.plans, planner, self.config.hops)
 
     def __call__(self, question: str, topics: Sequence[int] = ()) -> Retrieved:
         """Plans for a question.
@@ -140,6 +161,9 @@ class Retriever:
         """
         if not question.strip():
             raise ConfigError("the question is empty", 'ask something: "capital of France"')
+        planned = self._planned_named(question)
+        if planned is not None:
+            return planned
         found = self.named(question) or [
             self.in_play(entity, 1.0) for entity in topics[: self.config.topics]
         ]
@@ -164,6 +188,10 @@ class Retriever:
             Plans, best first; none where nothing goes on from any beginning.
         """
         question = question[:MOST_CHARACTERS]
+        if self._planning is not None:
+            plan = self._planning.in_play
+            openings = [plan(question, s.known, float(np.log(s.topic.score))) for s in starts]
+            return self._planned(self._planning, question, openings, starts)
         topics = tuple(dict.fromkeys(start.topic for start in starts))
         pairs = [(known, start) for start in starts for known in self._known(question, start.known)]
         looked_at = len(pairs)
@@ -180,7 +208,46 @@ class Retriever:
             for (known, start), score in zip(pairs, scores, strict=True)
         ]
         ranked.sort(key=lambda item: -item.logprob)
-        return Retrieved(question, topics, tuple(ranked), looked_at, self.config.ranking)
+        signs = self._signs(question, topics, ranked[0].known)
+        return Retrieved(question, topics, tuple(ranked), looked_at, self.config.ranking, signs)
+
+    def _signs(self, question: str, topics: Sequence[Topic], known: Known) -> Signs:
+        """By letters of words: what the plan says of the question, and asks that it does not."""
+        for topic in topics:
+            question = question.replace(topic.text, " ") if topic.text else question
+        asked, plan = word_pieces(question), known.plan
+        steps = [relation_text(self.graph, step[0]) for step in plan.steps]
+        steps += [humanise(plan.attribute)] if plan.attribute else []
+        said = [bool(word_pieces(step) & asked) for step in steps]
+        coverage = len(asked & word_pieces(known.text)) / len(asked) if asked else 0.0
+        return Signs(coverage, sum(said) / len(said) if said else 1.0)
+
+    def _planned_named(self, question: str) -> Retrieved | None:
+        """By the planner, which weighs all that a question names; None where it names nothing."""
+        planning, question = self._planning, question[:MOST_CHARACTERS]
+        if planning is None:
+            return None
+        openings, starts = [], []
+        for mention in self.mentions.find_overlapping(question):
+            for candidate in mention.candidates[: self.config.topics]:
+                entity, share = candidate.entity, candidate.score
+                openings.append(planning.named(question, mention, entity, share))
+                starts.append(Start(self.plans.start(entity), Topic(entity, mention.text, share)))
+        return self._planned(planning, question, openings, starts) if starts else None
+
+    def _planned(
+        self,
+        planning: Planning,
+        question: str,
+        openings: Sequence[Opening],
+        starts: Sequence[Start],
+    ) -> Retrieved:
+        found, signs = planning.among(openings, [start.known for start in starts])
+        ranked = tuple(Ranked(known, starts[i].topic, score) for i, known, score in found)
+        # The topic of the best plan comes first: it is the one that is named as such.
+        topics = dict.fromkeys([r.topic for r in ranked] + [s.topic for s in starts])
+        looked_at = sum(len(opening.first) for opening in openings)
+        return Retrieved(question, tuple(topics), ranked, looked_at, PLAN, signs)
 
     def _prior(self, known: Known, start: Start) -> float:
         hops = known.plan.hops - start.known.plan.hops

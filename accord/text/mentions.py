@@ -165,6 +165,23 @@ class MentionIndex:
         """
         return self._scan(text, 0, alone=True, final=True)[0]
 
+    def find_overlapping(self, text: str) -> list[Mention]:
+        """Mentions of a text that may overlap; none lies within another.
+
+        Args:
+            text: A question or a sentence.
+
+        Returns:
+            From left to right; of 'the Sea of Love' both 'the Sea' and 'Sea of Love'.
+        """
+        read, found, reach = _Text(text), list[_Hit](), 0
+        for first, last, key in self._matches(read):
+            marked = _is_marked(read, first, last, alone=True)
+            if last > reach and self._counts(read, first, last, key, marked):
+                found.append(_Hit(first, last, key, marked))
+                reach = last
+        return [self._mention(read, hit) for hit in found]
+
     def find_all(self, texts: Iterable[str]) -> list[list[Mention]]:
         """`find` for each of several texts."""
         return [self.find(text) for text in texts]

@@ -1,0 +1,269 @@
+"""Which relation path a question asks for, learnt from questions whose answers are known.
+
+A log-linear model of (topic, path) given the question: what the question's words, pairs and
+triples of words say for each step, for its place in the path, and for what stands beside it. Paths
+are never enumerated over entities: what may follow what is read from the graph's schema, and only
+the best paths are followed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from accord.decode.planner_features import (
+    MASK,
+    STEM,
+    TOPIC,
+    Columns,
+    Float32,
+    question_features,
+    topic_features,
+)
+from accord.decode.schema import Schema
+from accord.errors import ConfigError, DataError
+from accord.graph.graph import Int64
+from accord.text.function_words import FUNCTION_WORDS
+from accord.text.mentions import Mention
+
+FILE = "planner.safetensors"
+"""Of a run folder."""
+WIDTH = 512
+"""Paths of a length that are made longer, at most."""
+
+
+PLAIN = 0.2
+"""A word that says less than this, 0 to 1, asks for no step."""
+SHOWN = 64
+"""Candidates that are given back, at most."""
+
+
+class Opening(NamedTuple):
+    """Where paths may begin, and what the question then says of them."""
+
+    said: Sequence[str]
+    """Its words with one word in place of the topic."""
+    first: Int64
+    """(n,) numbers of the schema that go on from there."""
+    worth: float
+    """Added to the score of each path from there, nats."""
+
+
+class Candidate(NamedTuple):
+    """A path that the schema allows."""
+
+    opening: int
+    """Where it begins: the place in the list of openings."""
+    path: tuple[int, ...]
+    """Numbers of the schema."""
+    logprob: float
+    """Among all paths from all openings, nats."""
+
+
+class Signs(NamedTuple):
+    """What tells whether a path is what a question asks."""
+
+    coverage: float
+    """Share of what the question's words say that the path accounts for, 0 to 1."""
+    asked: float
+    """Share of the path's steps that a word of the question asks for, 0 to 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlannerWeights:
+    """What a planner has learnt."""
+
+    rows: dict[str, int]
+    """Feature of questions -> its row."""
+    columns: dict[str, int]
+    """Feature of paths -> its column."""
+    weight: Float32
+    """(F, K)"""
+    topic: Float32
+    """(7,) in the order of `TOPIC`."""
+    hops: int
+    """Steps of a path at most."""
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Words that it has learnt from."""
+        return frozenset(row for row in self.rows if " " not in row and not row.endswith("-"))
+
+    def save(self, path: str | Path) -> Path:
+        """Writes them as safetensors, to a temporary name that is renamed."""
+        from safetensors.numpy import save_file
+
+        file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        said = {"rows": json.dumps(list(self.rows)), "columns": json.dumps(list(self.columns))}
+        said |= {"hops": str(self.hops), "topic": json.dumps(TOPIC)}
+        partial = file.with_name(file.name + ".partial")
+        save_file({"weight": self.weight, "topic": self.topic}, partial, said)
+        partial.replace(file)
+        return file
+
+    @classmethod
+    def load(cls, path: str | Path) -> PlannerWeights:
+        """Reads what `save` wrote.
+
+        Raises:
+            DataError: It is no such file.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                said = file.metadata()
+                rows, columns = (json.loads(said[key]) for key in ("rows", "columns"))
+                weight, topic = file.get_tensor("weight"), file.get_tensor("topic")
+                hops = int(said["hops"])
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            hint = "`accord eval asking --fit --out` writes such a file"
+            raise DataError(f"no planner can be read: {error}", path, hint=hint) from error
+        if weight.shape != (len(rows), len(columns)) or topic.shape != (len(TOPIC),):
+            raise DataError("the planner's parts do not fit together", path, hint="make it anew")
+        return cls(_numbered(rows), _numbered(columns), weight, topic, hops)
+
+
+def _numbered(names: Sequence[str]) -> dict[str, int]:
+    return {name: i for i, name in enumerate(names)}
+
+
+class Planner:
+    """Scores the paths of one graph for questions.
+
+    Args:
+        weights: What was learnt.
+        schema: Which steps follow one another.
+        hops: Steps of a path at most; None takes what was learnt.
+    """
+
+    def __init__(self, weights: PlannerWeights, schema: Schema, hops: int | None = None) -> None:
+        self.weights = weights
+        self.schema = schema
+        self.hops = hops or weights.hops
+        self._columns = Columns(schema.texts, weights.columns, self.hops)
+        self._words = weights.words
+        learnt = [c for c in weights.columns if c.startswith("any ")]
+        self._any = [weights.columns[column] for column in learnt]
+        self._steps = {column.removeprefix("any "): i for i, column in enumerate(learnt)}
+        if not self._steps.keys() & set(schema.texts):
+            raise ConfigError(
+                "the planner knows no relation of this graph", "learn one on questions about it"
+            )
+
+    def topic(self, mention: Mention, share: float) -> float:
+        """What a candidate of a mention is worth as the topic, nats.
+
+        Args:
+            mention: The mention.
+            share: The candidate's share of it, 0 to 1.
+        """
+        return float(topic_features(mention, share, self._words) @ self.weights.topic)
+
+    def __call__(self, openings: Sequence[Opening]) -> list[Candidate]:
+        """Paths that the schema allows, the 64 most probable of them first.
+
+        Args:
+            openings: Where they may begin.
+        """
+        parts: list[tuple[int, Int64, Float32]] = []
+        for number, opening in enumerate(openings):
+            u = self.weigh(opening.said)
+            for paths, scores in self.levels(opening.first, u):
+                parts.append((number, paths, scores + np.float32(opening.worth)))
+        return _ranked(parts)
+
+    def weigh(self, said: Sequence[str]) -> Float32:
+        """(K + 1,) what a masked question says for each feature of paths; the last is 0."""
+        rows = [self.weights.rows.get(feature) for feature in question_features(said)]
+        known = [row for row in rows if row is not None]
+        return np.append(self.weights.weight[known].sum(axis=0), np.float32(0))
+
+    def signs(self, said: Sequence[str], path: Sequence[int]) -> Signs:
+        """How far a question and a path account for each other.
+
+        A word asks for the steps that it is associated with more than with others; a word that was
+        never learnt, and is no word of grammar, asks for something that no step is.
+
+        Args:
+            said: A masked question.
+            path: Numbers of the schema.
+        """
+        places = [self._steps.get(self.schema.texts[step], -1) for step in path]
+        asked, covered, weighed = np.zeros(len(path)), 0.0, 0.0
+        for word in said:
+            share = self._associated(word)
+            if share is None:
+                weighed += word not in FUNCTION_WORDS
+                continue
+            credit = np.array([share[place] if place >= 0 else 0.0 for place in places])
+            credit /= share.max()
+            weight = _peak(share)
+            asked = np.maximum(asked, credit * (weight > PLAIN))
+            covered, weighed = covered + weight * credit.max(), weighed + weight
+        return Signs(covered / weighed if weighed else 0.0, float(asked.mean()))
+
+    def _associated(self, word: str) -> Float32 | None:
+        """(T,) share of each step that was learnt of; None for words that were not."""
+        weights = self.weights
+        rows = [weights.rows.get(key) for key in (word, f"{word[:STEM]}-")]
+        known = [row for row in rows if row is not None]
+        if word == MASK or (not known and word in FUNCTION_WORDS):
+            return np.full(len(self._steps), 1 / len(self._steps), dtype=np.float32)
+        if not known:
+            return None
+        scores = weights.weight[known][:, self._any].sum(axis=0)
+        shares = np.exp(scores - scores.max())
+        return np.asarray(shares / shares.sum())
+
+    def levels(self, first: Int64, u: Float32) -> list[tuple[Int64, Float32]]:
+        """Paths of each length with their scores.
+
+        Args:
+            first: (n,) steps that they may begin with.
+            u: As `weigh` gives it.
+
+        Returns:
+            For each length (N, k) paths and (N,) scores; of more than 512 only the best by what is
+            settled are made longer.
+        """
+        paths = first.reshape(-1, 1)
+        settled = self._columns.lasting(paths, u)
+        found = [(paths, settled + self._columns.ending(paths, u))]
+        for _ in range(1, self.hops):
+            if len(paths) > WIDTH:
+                best = np.argsort(-settled, kind="stable")[:WIDTH]
+                paths, settled = paths[best], settled[best]
+            which, paths = self.schema.longer(paths)
+            settled = settled[which] + self._columns.lasting(paths, u)
+            found.append((paths, settled + self._columns.ending(paths, u)))
+        return found
+
+
+def _peak(share: Float32) -> float:
+    """How much a word says: 0 where it goes with all steps alike, 1 where with one only."""
+    if len(share) < 2:
+        return 1.0
+    entropy = -float((share * np.log(share + 1e-12)).sum())
+    return 1 - entropy / float(np.log(len(share)))
+
+
+def _ranked(parts: Sequence[tuple[int, Int64, Float32]]) -> list[Candidate]:
+    if not any(len(scores) for *_, scores in parts):
+        return []
+    scores = np.concatenate([scores for *_, scores in parts])
+    logprobs = scores - (scores.max() + np.log(np.exp(scores - scores.max()).sum()))
+    ends = np.cumsum([len(mine) for *_, mine in parts])
+    found = []
+    for n in np.argsort(-scores, kind="stable")[:SHOWN].tolist():
+        i = int(np.searchsorted(ends, n, side="right"))
+        opening, paths, mine = parts[i]
+        row = paths[n - int(ends[i]) + len(mine)]
+        found.append(Candidate(opening, tuple(row.tolist()), float(logprobs[n])))
+    return found

@@ -1,0 +1,278 @@
+"""Learns a planner from questions whose answers or paths are known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from accord.decode.planner import PlannerWeights
+from accord.decode.planner_features import (
+    TOPIC,
+    Float32,
+    masked,
+    path_features,
+    question_features,
+    topic_features,
+    trust,
+)
+from accord.decode.planner_gold import Asked, Path
+from accord.decode.schema import Schema
+from accord.errors import ConfigError, DataError
+from accord.graph.graph import Int64
+from accord.progress import track
+
+MOST_PATHS = 6000
+"""Paths that compete in training, at most; those that are right are always among them."""
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """How a planner learns."""
+
+    hops: int = 3
+    """Steps of a path at most."""
+    epochs: int = 6
+    """How often each question is read."""
+    batch: int = 128
+    """Questions of a step."""
+    learning_rate: float = 0.1
+    dropout: float = 0.3
+    """Share of a question's features that a step does not see, so that it learns from all."""
+    decay: float = 1e-4
+    """Share by which weights shrink a step."""
+    per_wording: int = 6
+    """Questions that differ in nothing but the topic, at most."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.hops <= 4:
+            raise ConfigError(f"hops is {self.hops}", "use 1 to 4")
+        if min(self.epochs, self.batch, self.per_wording) < 1:
+            raise ConfigError("epochs, batch and per_wording count something", "use 1 or more")
+        if self.learning_rate <= 0 or self.decay < 0:
+            raise ConfigError("learning_rate or decay is out of range", "use more than 0")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}", "use 0 up to, not including, 1")
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """All candidate topics of all questions; those of one question stand together."""
+
+    offsets: Int64
+    """(N + 1,) first row of each question."""
+    features: list[Int64]
+    """Of each row."""
+    topic: Float32
+    """(R, 7)"""
+    first: list[Int64]
+    """Steps that paths of each row may begin with."""
+    gold: list[Int64]
+    """Right paths of each row."""
+
+
+def train_planner(
+    asked: Sequence[Asked], schema: Schema, config: PlannerConfig | None = None
+) -> PlannerWeights:
+    """Learns which words of questions ask for which steps.
+
+    Args:
+        asked: Questions with their right paths.
+        schema: The graph's steps.
+        config: How it learns; None for the defaults.
+
+    Returns:
+        The weights, by which topic and path are the most probable reading of their questions.
+
+    Raises:
+        DataError: No question.
+    """
+    config = config or PlannerConfig()
+    if not asked:
+        raise DataError(
+            "no question to learn from",
+            hint="a question needs a topic that it names, and a pattern or answers in the graph",
+        )
+    rng = np.random.default_rng(config.seed)
+    chosen = _thinned(asked, config.per_wording, rng)
+    paths = _paths(chosen, schema, config.hops, rng)
+    columns = _numbered(chain.from_iterable(path_features(_texts(schema, p)) for p in paths))
+    says = [_gold_words(item) for item in chosen]
+    rows = _numbered(chain.from_iterable(map(question_features, chain.from_iterable(says))))
+    known = frozenset(row for row in rows if " " not in row and not row.endswith("-"))
+    data = _rows(chosen, schema, rows, known, {path: i for i, path in enumerate(paths)})
+    seen = np.zeros((len(paths), len(columns)), dtype=np.float32)
+    for i, path in enumerate(paths):
+        seen[i, [columns[f] for f in path_features(_texts(schema, path))]] = 1
+    firsts = np.array([path[0] for path in paths])
+    scale = np.array([trust(row) for row in rows], dtype=np.float32)
+    learner = _Learner(data, seen, firsts, scale, config, rng)
+    learner.fit()
+    return PlannerWeights(
+        rows, columns, learner.weight * scale[:, None], learner.topic, config.hops
+    )
+
+
+def _numbered(names: chain[str]) -> dict[str, int]:
+    return {name: i for i, name in enumerate(dict.fromkeys(names))}
+
+
+def _texts(schema: Schema, path: Path) -> list[str]:
+    return [schema.texts[step] for step in path]
+
+
+def _gold_words(item: Asked) -> list[list[str]]:
+    """The words of a question without its topic, for each mention of it."""
+    return [
+        masked(item.question.question, m.start, m.end)
+        for m in item.mentions
+        if any(c.entity in item.topics for c in m.candidates)
+    ]
+
+
+def _thinned(asked: Sequence[Asked], most: int, rng: np.random.Generator) -> list[Asked]:
+    """At most so many questions of a wording, drawn."""
+    count: Counter[tuple[str, ...]] = Counter()
+    found = []
+    for i in rng.permutation(len(asked)).tolist():
+        wording = tuple(_gold_words(asked[i])[0])
+        count[wording] += 1
+        if count[wording] <= most:
+            found.append(asked[i])
+    return found
+
+
+def _paths(
+    asked: Sequence[Asked], schema: Schema, hops: int, rng: np.random.Generator
+) -> list[Path]:
+    """The paths that compete: all that the schema allows from the topics, or a part of them."""
+    entities = {c.entity for item in asked for m in item.mentions for c in m.candidates}
+    firsts = sorted({step for entity in entities for step in schema.at(entity).tolist()})
+    right = sorted({path for item in asked for path in item.paths})
+    found, paths = dict.fromkeys(right), np.array(firsts, dtype=np.int64).reshape(-1, 1)
+    for length in range(1, hops + 1):
+        if length > 1:
+            paths = schema.longer(paths)[1]
+        if len(paths) > MOST_PATHS:
+            paths = paths[rng.permutation(len(paths))[:MOST_PATHS]]
+        found |= dict.fromkeys(map(tuple, paths.tolist()))
+    every = list(found)
+    if len(every) > MOST_PATHS + len(right):
+        others = every[len(right) :]
+        drawn = rng.permutation(len(others))[:MOST_PATHS].tolist()
+        every = [*right, *(others[i] for i in sorted(drawn))]
+    return every
+
+
+def _rows(
+    asked: Sequence[Asked],
+    schema: Schema,
+    rows: dict[str, int],
+    known: frozenset[str],
+    place: dict[Path, int],
+) -> _Rows:
+    offsets, features, topics, first, gold = [0], list[Int64](), list[Float32](), [], []
+    none = np.zeros(0, dtype=np.int64)
+    for item in asked:
+        right = np.array(sorted(place[path] for path in item.paths), dtype=np.int64)
+        for mention in item.mentions:
+            said = question_features(masked(item.question.question, mention.start, mention.end))
+            mine = np.array([rows[f] for f in said if f in rows], dtype=np.int64)
+            for candidate in mention.candidates:
+                features.append(mine)
+                topics.append(topic_features(mention, candidate.score, known))
+                first.append(schema.at(candidate.entity))
+                gold.append(right if candidate.entity in item.topics else none)
+        offsets.append(len(features))
+    return _Rows(np.array(offsets), features, np.array(topics), first, gold)
+
+
+class _Learner:
+    """Gradient ascent on the probability of the right readings, by Adam."""
+
+    def __init__(
+        self,
+        data: _Rows,
+        seen: Float32,
+        firsts: Int64,
+        scale: Float32,
+        config: PlannerConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        self.data, self.seen, self.firsts, self.scale = data, seen, firsts, scale
+        self.config, self.rng = config, rng
+        self.weight = np.zeros((len(scale), seen.shape[1]), dtype=np.float32)
+        self.topic = np.zeros(len(TOPIC), dtype=np.float32)
+        self._moments = [(np.zeros_like(p), np.zeros_like(p)) for p in (self.weight, self.topic)]
+        self._step = 0
+        self._others: dict[bytes, Int64] = {}
+
+    def fit(self) -> None:
+        """Reads all questions as often as asked."""
+        count = len(self.data.offsets) - 1
+        per_epoch = -(-count // self.config.batch)
+        with track("learning to plan", self.config.epochs * per_epoch, "steps") as advance:
+            total = self.config.epochs * per_epoch
+            for _ in range(self.config.epochs):
+                order = self.rng.permutation(count)
+                for part in np.array_split(order, per_epoch):
+                    self._learn(part, 1 - self._step / total)
+                    advance(1)
+
+    def _learn(self, part: Int64, rate: float) -> None:
+        data = self.data
+        rows = np.concatenate([np.arange(*data.offsets[i : i + 2]) for i in part])
+        sizes = data.offsets[part + 1] - data.offsets[part]
+        begins = np.cumsum(sizes) - sizes
+        read = self._read(rows)
+        logits = read @ self.weight @ self.seen.T + (data.topic[rows] @ self.topic)[:, None]
+        right = np.full(logits.shape, -np.inf, dtype=np.float32)
+        for i, row in enumerate(rows.tolist()):
+            logits[i, self._barred(row)] = -np.inf
+            right[i, data.gold[row]] = logits[i, data.gold[row]]
+        gap = _shares(right, begins, sizes) - _shares(logits, begins, sizes)
+        gap /= len(part)
+        topic: Float32 = data.topic[rows].T @ gap.sum(axis=1)
+        weight: Float32 = read.T @ (gap @ self.seen)
+        self._climb(weight, topic, rate)
+
+    def _barred(self, row: int) -> Int64:
+        """The paths that do not begin at a row's topic."""
+        key = self.data.first[row].tobytes()
+        if key not in self._others:
+            self._others[key] = np.flatnonzero(~np.isin(self.firsts, self.data.first[row]))
+        return self._others[key]
+
+    def _read(self, rows: Int64) -> Float32:
+        """(R, F) which features each row has, some left out and the others made up for it."""
+        found = np.zeros((len(rows), len(self.weight)), dtype=np.float32)
+        keep = 1 - self.config.dropout
+        for i, row in enumerate(rows.tolist()):
+            mine = self.data.features[row]
+            mine = mine[self.rng.random(len(mine)) < keep]
+            found[i, mine] = self.scale[mine] / np.float32(keep)
+        return found
+
+    def _climb(self, weight: Float32, topic: Float32, rate: float) -> None:
+        """One step of Adam along the gradients."""
+        self._step += 1
+        parts: list[tuple[Float32, Float32]] = [(self.weight, weight), (self.topic, topic)]
+        for (p, gradient), (first, second) in zip(parts, self._moments, strict=True):
+            first += 0.1 * (gradient - first)
+            second += 0.01 * (gradient * gradient - second)
+            step = first / (1 - 0.9**self._step)
+            size = np.sqrt(second / (1 - 0.99**self._step)) + 1e-8
+            p[...] = (1 - self.config.decay) * (p + self.config.learning_rate * rate * step / size)
+
+
+def _shares(logits: Float32, begins: Int64, sizes: Int64) -> Float32:
+    """(R, P) softmax over all rows of a question; -inf counts nothing."""
+    top = np.maximum.reduceat(logits.max(axis=1), begins)
+    top = np.where(np.isfinite(top), top, 0)
+    found = np.exp(logits - np.repeat(top, sizes)[:, None])
+    total = np.add.reduceat(found.sum(axis=1), begins)
+    return np.asarray(found / np.repeat(np.maximum(total, 1e-30), sizes)[:, None], np.float32)
