@@ -55,6 +55,7 @@ from accord.train.start import (
     settings_of,
     start_folder,
 )
+from accord.train.tasks import annotated_data, gather_tasks, kept_tasks
 
 QUESTIONS = "questions.jsonl.gz"
 __all__ = ["RunResult", "finished_run", "load_graph", "load_model", "train_rounds", "train_run"]
@@ -127,7 +128,10 @@ def train_run(
     questions = _questions(run, settings, qa, going_on)
     opened = load_graph(str(graph))
     files = text_files(text)
-    gathered = None if going_on else gather_examples(settings, opened, map(str, data), files)
+    named = list(map(str, data))
+    read = None if going_on else gather_tasks(settings, named)
+    annotated = annotated_data(named)
+    gathered = None if going_on else gather_examples(settings, opened, annotated, files)
     if gathered is not None:
         settings = without_data(settings, given, lacking(gathered))
     accelerator = Accelerator(
@@ -145,10 +149,12 @@ def train_run(
         trained = _model(settings, opened, start, device, accelerator)
         with accelerator.main_process_first():
             examples, held = split_examples(kept_examples(run, gathered))
+            tasks = kept_tasks(run, read)
+            learnt, asked = tasks.part(held=False), tasks.part(held=True)
             objectives = build_objectives(
-                settings, trained, opened, files, run, questions, examples
+                settings, trained, opened, files, run, questions, examples, learnt
             )
-            unseen = hold_out(settings, trained, opened, objectives, held)
+            unseen = hold_out(settings, trained, opened, objectives, held, asked)
         for objective, _ in objectives:
             objective.parameters.to(trained.device)
         structure = structure_of(o for o, _ in objectives)

@@ -10,7 +10,7 @@ import typer
 from accord.cli.common import GraphOption, JsonFlag, emit
 from accord.cli.evaluate_asking import abstention, decisions, soft_fusion
 from accord.cli.evaluate_refinement import refinement
-from accord.cli.evaluate_text import linking, ner, relations
+from accord.cli.evaluate_text import linking, ner, pairs, relations, typing
 from accord.cli.opening import open_graph, record
 
 if TYPE_CHECKING:
@@ -283,12 +283,12 @@ def choice(
 ) -> None:
     """Multiple choice by likelihood: raw, and divided by the bytes of a choice."""
     from accord.evaluate.choice import ChoiceConfig, evaluate_choice
-    from accord.model.saving import load_model
+    from accord.evaluate.choice_heads import choosing_model
     from accord.text.choice_sets import load_choices
 
     config = ChoiceConfig(form=form, limit=limit or None, seed=seed)
     items = load_choices(data, split)
-    result = evaluate_choice(load_model(run), items, config)
+    result = evaluate_choice(choosing_model(run), items, config)
     if out:
         result.dump(out)
     _finish(f"choice-{items.name}", run, before, result, as_json)
@@ -334,6 +334,8 @@ def retention(
 app.command()(relations)
 app.command()(linking)
 app.command()(ner)
+app.command()(typing)
+app.command()(pairs)
 app.command()(decisions)
 app.command()(abstention)
 app.command("soft-fusion")(soft_fusion)

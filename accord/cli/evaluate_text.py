@@ -1,18 +1,16 @@
-"""`accord eval relations`, `linking` and `ner`: what a run reads out of texts."""
+"""`accord eval relations`, `linking`, `ner`, `typing`, `pairs`: what a run reads out of texts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from accord.cli.common import GraphOption, JsonFlag, emit
 from accord.cli.opening import open_graph, record
 
-if TYPE_CHECKING:
-    from accord.text.examples import RelationExample
-
+Item = TypeVar("Item")
 Run = Annotated[str, typer.Argument(help="Run folder of a recipe such as kelm.")]
 Data = Annotated[
     str, typer.Option("--data", help="Annotated corpus, or a JSONL file of one's own.")
@@ -64,6 +62,46 @@ def ner(
     _finish("ner", run, data, result, out, as_json)
 
 
+def typing(
+    run: Run,
+    data: Data,
+    split: Split = "valid",
+    limit: Limit = 0,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Types of given mentions: accuracy and macro-F1, per type, beside a lookup of names."""
+    from accord.evaluate.labels import Labeller, evaluate_typing
+    from accord.text.corpora import load_corpus
+    from accord.train.checkpoint import RunFolder
+    from accord.train.extraction import kept_examples, split_examples
+
+    examples = _drawn(load_corpus(data, split), limit, seed)
+    opened = Labeller.open(run, "typing")
+    learnt, _ = split_examples(kept_examples(RunFolder(run), None))
+    result = evaluate_typing(opened, examples, data, split, learnt)
+    _finish("typing", run, data, result, out, as_json)
+
+
+def pairs(
+    run: Run,
+    data: Annotated[str, typer.Option("--data", help="JSONL file of labelled pairs.")],
+    split: Split = "valid",
+    limit: Limit = 0,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Labels of sentence pairs: accuracy and macro-F1, per label, beside the majority."""
+    from accord.evaluate.labels import Labeller, evaluate_pairs
+    from accord.text.pairs import load_pairs
+
+    some = _drawn(load_pairs(data, split), limit, seed)
+    result = evaluate_pairs(Labeller.open(run, "pairs"), some, data, split)
+    _finish("pairs", run, data, result, out, as_json)
+
+
 def linking(
     run: Run,
     data: Data,
@@ -85,7 +123,7 @@ def linking(
     _finish("linking", run, data, result, out, as_json)
 
 
-def _drawn(examples: list[RelationExample], limit: int, seed: int) -> list[RelationExample]:
+def _drawn(examples: list[Item], limit: int, seed: int) -> list[Item]:
     import numpy as np
 
     from accord.evaluate.statistics import stratified_sample

@@ -66,13 +66,13 @@ class Extractor:
             raise ConfigError(f"{str(run)!r} is no run: a base model has no heads", HINT)
         model = load_model(run, device)  # says so where the run is not finished
         kept = read_weights(folder / OBJECTIVES) if folder else {}
-        relations = _head(kept, "relations", model.device)
+        relations = head_of(kept, "relations", model.device)
         found = RunFolder(run).read_json(VOCABULARY) if len(relations) else {}
         vocabulary = Vocabulary(tuple(found.get("relations", ())), tuple(found.get("kinds", ("",))))
         recipe = load_config(Recipe, Path(run) / "config.toml")
-        spans = _head(kept, "spans", model.device)
+        spans = head_of(kept, "spans", model.device)
         types = RunFolder(run).read_json(TYPES)["types"] if len(spans) else ()
-        links = _head(kept, "linking", model.device)
+        links = head_of(kept, "linking", model.device)
         return cls(model, recipe, vocabulary, relations, links, spans, tuple(types))
 
     def needs(self, name: str) -> None:
@@ -236,7 +236,17 @@ class Extractor:
         return torch.softmax(logits, dim=-1).cpu().numpy()
 
 
-def _head(kept: dict[str, torch.Tensor], name: str, device: torch.device) -> nn.ParameterDict:
+def head_of(kept: dict[str, torch.Tensor], name: str, device: torch.device) -> nn.ParameterDict:
+    """What a run learnt for one of its objectives.
+
+    Args:
+        kept: Of `objectives.safetensors`.
+        name: The objective.
+        device: Where to.
+
+    Returns:
+        Frozen; empty where the run has not learnt it.
+    """
     prefix = f"{name}."
     own = {k.removeprefix(prefix): t for k, t in kept.items() if k.startswith(prefix)}
     return nn.ParameterDict(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch import nn
@@ -15,6 +15,8 @@ from accord.evaluate.relations import f1, holding
 from accord.graph.graph import KnowledgeGraph
 from accord.model.knowledge_model import KnowledgeModel
 from accord.objectives.base import Objective
+from accord.objectives.choice import Choice
+from accord.objectives.labels import Labels
 from accord.objectives.linking import Linking
 from accord.objectives.relations import Relations, Vocabulary
 from accord.objectives.spans import Spans
@@ -42,7 +44,7 @@ def held_out_measure(
 
     Returns:
         Gives each objective's loss and metric, and the mean of the metrics as the figure to raise:
-        F1 of relations, accuracy of links, F1 of spans. Where language alone is modelled, the
+        F1 of relations and spans, accuracy of all else. Where language alone is modelled, the
         figure is the geometric mean of the probabilities of its tokens. None where nothing is held
         out.
     """
@@ -55,7 +57,7 @@ def held_out_measure(
         extractor = _extractor(recipe, model, objectives)
         for objective in objectives:
             found = held_out_loss(model, objective)
-            named = _metric(extractor, graph, objective, examples)
+            named = _metric(extractor, graph, objective, examples, found)
             metrics += named.values()
             found |= named
             parts |= {f"{objective.name}/{key}": value for key, value in found.items()}
@@ -83,6 +85,7 @@ def _metric(
     graph: KnowledgeGraph,
     objective: Objective,
     examples: Sequence[RelationExample],
+    parts: Mapping[str, float],
 ) -> dict[str, float]:
     """The metric of an objective by its name; nothing for one that has none."""
     if isinstance(objective, Relations):
@@ -95,6 +98,8 @@ def _metric(
     if isinstance(objective, Spans):
         judged = evaluate_ner(extractor, examples, "held out", "valid").to_dict()
         return {"micro_f1": float(judged["micro_f1"])}
+    if isinstance(objective, (Labels, Choice)):
+        return {"accuracy": parts["right"]}
     return {}
 
 

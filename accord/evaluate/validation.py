@@ -9,7 +9,7 @@ from accord.model.knowledge_model import KnowledgeModel
 from accord.objectives.structure import Structure
 from accord.progress import say
 from accord.text.questions import Question
-from accord.train.extraction import needs_examples
+from accord.train.extraction import learns_labels
 from accord.train.loop import Validate, Validated
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
@@ -65,7 +65,7 @@ def _joined(by_text: float | Validated, others: Mapping[str, float]) -> Validate
 def _by_triples(
     settings: Recipe, graph: KnowledgeGraph, structure: Structure | None
 ) -> dict[str, Measure]:
-    others = bool(settings.rationale.weight) or needs_examples(settings)
+    others = bool(settings.rationale.weight) or learns_labels(settings)
     if settings.contrastive.weight or not (others or structure is not None):
         return {"mrr": _by_text(settings, graph)}
     if structure is not None and not others:

@@ -154,15 +154,7 @@ def tag_parameters(hidden: int, width: int, kinds: int, seed: int) -> nn.Paramet
         kinds: K, how many types of mentions.
         seed: Of the weights.
     """
-    draw = torch.Generator().manual_seed(seed)
-    return nn.ParameterDict(
-        {
-            "inner": torch.randn(width, hidden, generator=draw) * hidden**-0.5,
-            "bias": torch.zeros(width),
-            "out": torch.randn(1 + 2 * kinds, width, generator=draw) * width**-0.5,
-            "out_bias": torch.zeros(1 + 2 * kinds),
-        }
-    )
+    return label_parameters(hidden, width, 1 + 2 * kinds, seed)
 
 
 def tag_logits(parameters: nn.ParameterDict, words: torch.Tensor) -> torch.Tensor:
@@ -175,6 +167,45 @@ def tag_logits(parameters: nn.ParameterDict, words: torch.Tensor) -> torch.Tenso
     Returns:
         (W, 1 + 2 K) float32: outside, then begin and inside of each type.
     """
-    inner = functional.gelu(words @ parameters["inner"].T + parameters["bias"])
+    return label_logits(parameters, words)
+
+
+def label_parameters(hidden: int, width: int, labels: int, seed: int) -> nn.ParameterDict:
+    """First weights of a head that gives every item one of some labels.
+
+    Args:
+        hidden: Width of an item's features.
+        width: Width of the layer between.
+        labels: K, how many labels.
+        seed: Of the weights.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    return nn.ParameterDict(
+        {
+            "inner": torch.randn(width, hidden, generator=draw) * hidden**-0.5,
+            "bias": torch.zeros(width),
+            "out": torch.randn(labels, width, generator=draw) * width**-0.5,
+            "out_bias": torch.zeros(labels),
+        }
+    )
+
+
+def label_logits(parameters: nn.ParameterDict, items: torch.Tensor) -> torch.Tensor:
+    """(N, F) features of items -> (N, K) float32 logits of their labels."""
+    inner = functional.gelu(items @ parameters["inner"].T + parameters["bias"])
     out: torch.Tensor = inner @ parameters["out"].T + parameters["out_bias"]
     return out
+
+
+def text_features(states: torch.Tensor, count: int) -> torch.Tensor:
+    """Features of texts: their states one after the other.
+
+    Args:
+        states: (N P, D) states at P places of each text.
+        count: N.
+
+    Returns:
+        (N, P D) float32, each text's normalised to mean 0 and variance 1, as mentions are.
+    """
+    flat = states.float().reshape(count, -1)
+    return functional.layer_norm(flat, flat.shape[-1:])

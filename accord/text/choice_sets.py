@@ -10,12 +10,13 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from accord.errors import ConfigError, DataError, nearest
+from accord.graph.writing import write_file
 from accord.text.render import one_line
 
 SPLITS = ("train", "valid", "test")
@@ -36,6 +37,8 @@ class ChoiceItem:
     subject: str = ""
     context: str = ""
     """What is to be read before the question, such as a passage."""
+    split: str = ""
+    """train, valid, test, or empty where it is not stated."""
 
 
 @dataclass(frozen=True)
@@ -134,14 +137,50 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
         raise DataError(f"cannot read ({error})", path, max(1, number)) from error
 
 
-def _own_file(path: Path, split: str) -> ChoiceSet:
-    rows = []
-    for number, record in _records(path):
+def read_choices(path: str | Path) -> list[ChoiceItem]:
+    """The items of a file of one's own, of all splits.
+
+    Raises:
+        DataError: A line is wrong; the message names it.
+    """
+    file, found = Path(path), []
+    for number, record in _records(file):
         if not isinstance(record, dict):
-            raise DataError("a line must be one JSON object", path, number)
-        rows.append((str(record.get("split", "")), _item(record, path, number)))
-    whole = all(not name for name, _ in rows)
-    items = tuple(item for name, item in rows if whole or name == split)
+            raise DataError("a line must be one JSON object", file, number)
+        item = _item(record, file, number)
+        found.append(replace(item, split=str(record.get("split") or "")))
+    return found
+
+
+def write_choices(path: str | Path, items: Iterable[ChoiceItem]) -> None:
+    """Writes items so that `read_choices` gives them back."""
+    with write_file(Path(path)) as file:
+        for item in items:
+            file.write((json.dumps(vars(item), ensure_ascii=False) + "\n").encode())
+
+
+def items_to_learn(data: str) -> list[ChoiceItem]:
+    """The items of a set or file that may be trained on or held out: those of train and valid.
+
+    Args:
+        data: As for `load_choices`; what a file without splits holds is all train.
+
+    Raises:
+        ConfigError: The set is for evaluation only (BBH), or has no train split.
+    """
+    if data not in SETS:
+        items = read_choices(data)
+        named = any(item.split for item in items)
+        known = items if named else [replace(item, split="train") for item in items]
+        return [item for item in known if item.split in ("train", "valid")]
+    parts = (training_items(data), load_choices(data, "valid"))
+    return [replace(item, split=part.split) for part in parts for item in part.items]
+
+
+def _own_file(path: Path, split: str) -> ChoiceSet:
+    found = read_choices(path)
+    whole = all(not item.split for item in found)
+    items = tuple(item for item in found if whole or item.split == split)
     if not items:
         raise DataError(f"no items in split {split!r}", path)
     return ChoiceSet(path.name.split(".")[0], "" if whole else split, items)

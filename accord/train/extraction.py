@@ -40,7 +40,12 @@ Kept = TypeVar("Kept")
 
 def needs_examples(recipe: Recipe) -> bool:
     """Whether an objective learns from texts with mentions."""
-    return bool(recipe.spans.weight) or _needs_graph(recipe)
+    return bool(recipe.spans.weight or recipe.typing.weight) or _needs_graph(recipe)
+
+
+def learns_labels(recipe: Recipe) -> bool:
+    """Whether an objective learns from labelled data of any kind."""
+    return needs_examples(recipe) or bool(recipe.pairs.weight or recipe.choice.weight)
 
 
 def _needs_graph(recipe: Recipe) -> bool:

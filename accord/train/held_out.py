@@ -12,6 +12,8 @@ import torch
 from accord.graph.graph import KnowledgeGraph
 from accord.model.knowledge_model import KnowledgeModel
 from accord.objectives.base import Encode, Objective, Request, Score, places_of
+from accord.objectives.choice import Choice
+from accord.objectives.labels import UNKNOWN, Labels
 from accord.objectives.linking import Linking
 from accord.objectives.modelling import Modelling
 from accord.objectives.relations import Relations
@@ -30,6 +32,7 @@ from accord.train.extraction import (
 )
 from accord.train.recipe import Recipe
 from accord.train.setup import Weighted
+from accord.train.tasks import Tasks, choice_items, pair_items, typing_items
 
 
 class HeldOut(Objective, Protocol):
@@ -49,6 +52,7 @@ class _Held:
     model: KnowledgeModel
     graph: KnowledgeGraph
     examples: list[RelationExample]
+    tasks: Tasks
 
     def relations(self, objective: Relations) -> HeldOut | None:
         """None where no pair is judged."""
@@ -59,6 +63,8 @@ class _Held:
 
     def linking(self, objective: Linking) -> HeldOut | None:
         """None where no mention has a candidate."""
+        if not self.examples:
+            return None
         candidates = Candidates(self.graph, MentionIndex(self.graph))
         found = link_items(self.model, candidates, self.examples, self.recipe.linking.twice)
         some = sample(list(found), self.recipe.loop.validate_queries, self.recipe.seed)
@@ -76,6 +82,17 @@ class _Held:
         some = any(len(text.sequence[0]) > 1 for text in texts)
         return objective.over(texts) if some else None
 
+    def labels(self, objective: Labels) -> HeldOut | None:
+        """None where nothing has a label that is learnt."""
+        if objective.name == "typing":
+            twice = self.recipe.typing.twice
+            items = list(typing_items(self.model, self.examples, objective.labels, twice))
+        else:
+            read = pair_items(self.model, self.tasks.pairs, objective.labels)
+            items = [item for _, item in read]
+        known = [item for item in items if item.label != UNKNOWN]
+        return objective.over(known) if known else None
+
 
 def hold_out(
     recipe: Recipe,
@@ -83,6 +100,7 @@ def hold_out(
     graph: KnowledgeGraph,
     objectives: Weighted,
     examples: Iterable[RelationExample],
+    tasks: Tasks | None = None,
 ) -> list[HeldOut]:
     """The objectives of a run over its held-out texts, with the heads that are trained.
 
@@ -92,13 +110,14 @@ def hold_out(
         graph: Where candidates of mentions come from.
         objectives: Of the run.
         examples: Held-out texts.
+        tasks: Held-out pairs and multiple-choice items.
 
     Returns:
         Those for which something is held out.
     """
-    held = _Held(recipe, model, graph, list(examples))
+    held = _Held(recipe, model, graph, list(examples), tasks or Tasks())
     found: list[HeldOut | None] = []
-    for objective, _ in objectives if held.examples else ():
+    for objective, _ in objectives:
         if isinstance(objective, Relations):
             found.append(held.relations(objective))
         elif isinstance(objective, Linking):
@@ -107,6 +126,11 @@ def hold_out(
             found.append(held.spans(objective))
         elif isinstance(objective, Modelling):
             found.append(held.modelling(objective))
+        elif isinstance(objective, Labels):
+            found.append(held.labels(objective))
+        elif isinstance(objective, Choice):
+            items = choice_items(model, held.tasks.choices)
+            found.append(objective.over(items) if items else None)
     return [objective for objective in found if objective is not None]
 
 

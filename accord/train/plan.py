@@ -26,7 +26,7 @@ from accord.text.render import entity_text
 from accord.train.cache import plan_pieces
 from accord.train.checkpoint import KEEP
 from accord.train.environment import disk_free_bytes, memory_bytes
-from accord.train.extraction import gather_examples, needs_examples, split_examples
+from accord.train.extraction import gather_examples, learns_labels, split_examples
 from accord.train.held_out import HeldOut, hold_out, read
 from accord.train.loop import peak_memory
 from accord.train.questions import questions_of
@@ -38,6 +38,7 @@ from accord.train.setup import (
     validation_readings,
 )
 from accord.train.step import Step
+from accord.train.tasks import annotated_data, gather_tasks
 
 STEPS = 12
 """Steps that are measured at most."""
@@ -106,7 +107,10 @@ def probe(
         ConfigError: The settings do not fit the model, or the cache its cap.
     """
     files = list(texts)
-    examples, held = split_examples(gather_examples(recipe, graph, data, files))
+    named = list(data)
+    tasks = gather_tasks(recipe, named)
+    read_texts = gather_examples(recipe, graph, annotated_data(named), files)
+    examples, held = split_examples(read_texts)
     model = KnowledgeModel.create(recipe.model, recipe.text, device, recipe.seed)
     if model.fusion is not None:
         model.attach(graph)
@@ -114,17 +118,20 @@ def probe(
     with tempfile.TemporaryDirectory(prefix="accord-plan-") as name:
         folder = Path(name)
         given = files or [_stand_in(recipe, graph, folder)]
-        objectives = build_objectives(recipe, model, graph, given, None, questions, examples)
+        learnt, asked = tasks.part(held=False), tasks.part(held=True)
+        objectives = build_objectives(
+            recipe, model, graph, given, None, questions, examples, learnt
+        )
         for objective, _ in objectives:
             objective.parameters.to(model.device)
-        unseen = hold_out(recipe, model, graph, objectives, held)
+        unseen = hold_out(recipe, model, graph, objectives, held, asked)
         pieces = _pieces(recipe, model, graph, [*(o for o, _ in objectives), *unseen])
         tokens = sum(len(key[1]) for key in pieces)
         cached = _reading_seconds(model, pieces) if pieces else 0.0
         seconds, step_tokens = _step_seconds(recipe, model, objectives)
         if recipe.rationale.weight:
             validated = _answering_seconds(recipe, model, questions)
-        elif needs_examples(recipe):
+        elif learns_labels(recipe):
             validated = _held_out_seconds(recipe, model, unseen)
         else:
             validated = _validation_seconds(recipe, model, graph)

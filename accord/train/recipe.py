@@ -8,9 +8,11 @@ from typing import Literal
 
 from accord.errors import ConfigError
 from accord.model.config import ModelConfig
+from accord.objectives.choice import ChoosingConfig
 from accord.objectives.completion import CompletionConfig
 from accord.objectives.contrastive import ContrastiveConfig
 from accord.objectives.knowledge import KnowledgeConfig
+from accord.objectives.labels import PairsConfig, TypingConfig
 from accord.objectives.language import LanguageConfig
 from accord.objectives.linking import LinkingConfig
 from accord.objectives.modelling import ModellingConfig
@@ -160,6 +162,12 @@ class Recipe:
     learns from `--data`, `--text` and descriptions."""
     spans: SpansConfig = field(default_factory=SpansConfig)
     """Tell which words are a mention, and of which type; learns from `--data`."""
+    typing: TypingConfig = field(default_factory=TypingConfig)
+    """Tell of which type a given mention is; learns from `--data`."""
+    pairs: PairsConfig = field(default_factory=PairsConfig)
+    """Tell what holds between two texts; learns from `--data`."""
+    choice: ChoosingConfig = field(default_factory=ChoosingConfig)
+    """Tell the right one of several choices; learns from `--data`."""
     structure: StructureConfig = field(default_factory=StructureConfig)
     """Vectors of entities and relations, learnt from triples alone."""
     loop: LoopConfig = field(default_factory=LoopConfig)
@@ -178,6 +186,9 @@ class Recipe:
             self.linking,
             self.modelling,
             self.spans,
+            self.typing,
+            self.pairs,
+            self.choice,
             self.structure,
         )
         if not any(part.weight for part in parts):

@@ -32,12 +32,13 @@ from accord.train.extraction import (
     build_modelling,
     build_relations,
     build_spans,
-    needs_examples,
+    learns_labels,
 )
 from accord.train.knowledge import build_knowledge
 from accord.train.mixing import add_balances
 from accord.train.questions import build_rationale
 from accord.train.recipe import Recipe
+from accord.train.tasks import Tasks, task_objectives
 
 TEXTS, CACHE = "texts.json", "cache"
 """Places in a run folder."""
@@ -52,6 +53,7 @@ def build_objectives(
     run: RunFolder | None = None,
     questions: Iterable[Question] = (),
     examples: Collection[RelationExample] = (),
+    tasks: Tasks | None = None,
 ) -> Weighted:
     """The objectives whose weight is not 0.
 
@@ -63,6 +65,7 @@ def build_objectives(
         run: Keeps those texts, so that every process and every later piece of a run has the same.
         questions: Of `--qa`, for the rationale objective.
         examples: Texts with mentions, for the relations and the linking objective.
+        tasks: Labelled pairs and multiple-choice items.
 
     Returns:
         Objectives with their weights.
@@ -86,6 +89,7 @@ def build_objectives(
         found.append((modelling, recipe.modelling.weight))
     if recipe.spans.weight:
         found.append((build_spans(recipe, model, examples, run), recipe.spans.weight))
+    found += task_objectives(recipe, model, examples, tasks or Tasks(), run)
     if recipe.language.weight:
         plain = _kept_texts(recipe, model, list(texts), run)
         found.append((Language(plain, recipe.language, recipe.seed), recipe.language.weight))
@@ -248,7 +252,7 @@ def validation_readings(
     recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph
 ) -> list[Sequence]:
     """Every distinct text of valid queries, where a run's validation ranks by text; else none."""
-    if not recipe.contrastive.weight and (recipe.rationale.weight or needs_examples(recipe)):
+    if not recipe.contrastive.weight and (recipe.rationale.weight or learns_labels(recipe)):
         return []
     valid = graph.triples_of("valid").astype(np.int64)
     queries = np.concatenate([valid[:, :2], valid[:, [2, 1]] + [0, graph.num_relations]])
