@@ -13,18 +13,23 @@ import torch
 from accord.api import train_run
 from accord.cli.main import main
 from accord.errors import ConfigError, DataError
-from accord.evaluate.choice_heads import choosing_model
+from accord.evaluate.choice_heads import ChoiceHead, choosing_model
 from accord.evaluate.labels import Labeller, LabelsResult
+from accord.model.config import ModelConfig
+from accord.model.encoder_reading import MEAN
+from accord.model.knowledge_model import KnowledgeModel
 from accord.objectives.choice import Choice, ChoosingConfig, join_choices, score_choices
 from accord.objectives.labels import Labels, PairsConfig, TypingConfig, join_labelled
 from accord.text.choice_sets import ChoiceItem, items_to_learn, read_choices, write_choices
 from accord.text.examples import LabelledSpan, MentionExample, RelationExample
 from accord.text.pairs import PairExample, kind_of, load_pairs, read_pairs, write_pairs
 from accord.train.checkpoint import RunFolder
+from accord.train.held_out import read
 from accord.train.recipe import Recipe
 from accord.train.setup import build_objectives
 from accord.train.tasks import Tasks, gather_tasks
 from tests.conftest import build_tiny_graph
+from tests.model.fused import save_tiny_bert
 from tests.objectives.test_relations_and_linking import read_outputs
 from tests.train.tiny import one_step, tiny_model, tiny_project, tiny_recipe
 
@@ -116,8 +121,6 @@ def test_choices_are_scored_by_the_likelihood_that_is_measured() -> None:
 
 
 def read_outputs_of_tokens(model: Any, objective: Any, batch: Any) -> Any:
-    from accord.train.held_out import read
-
     with torch.no_grad():
         return {k: read(model, r) for k, r in objective.requests(batch).items()}
 
@@ -244,3 +247,30 @@ def test_scores_of_labels_by_hand() -> None:
         "f1": pytest.approx(2 / 3),
     }
     assert result.correct.tolist() == [1, 0, 1]
+
+
+def test_an_encoder_learns_each_task_and_reads_both_texts(tmp_path: Path) -> None:
+    bert = save_tiny_bert(tmp_path)
+    model = KnowledgeModel.create(
+        ModelConfig(str(bert), rank=2, alpha=4.0, dtype="float32"), device="cpu"
+    )
+    pairs = (PairExample("osaka is", "in japan", "yes"), PairExample("near", "a", "no"))
+    tasks = Tasks(pairs, (ChoiceItem("1", "osaka is", ("in japan", "near"), 0),))
+    for name in ("pairs", "choice"):
+        built = build_objectives(RECIPES[name], model, build_tiny_graph(), tasks=tasks)
+        log, gradients = one_step(RECIPES[name], model, built)
+        assert log[f"{name}/loss"] > 0 and float(gradients[f"{name}.out"].abs().max()) > 0
+        ((objective, _),) = built
+        if name == "pairs":
+            (first, *_) = objective.items  # type: ignore[attr-defined]
+            assert first.places == (MEAN,)  # the mean over both
+            assert model.tokenizer.sep_token_id in first.sequence[1]
+        else:
+            head = ChoiceHead(model, objective.parameters)
+            prompts = ["Question: osaka is\nAnswer:"] * 2
+            scores = head.score_continuations(prompts, [" in japan", " near"])
+            batch = objective.batch(0)
+            with torch.no_grad():
+                outputs = {k: read(model, r) for k, r in objective.requests(batch).items()}
+                expected = score_choices(objective.parameters, outputs, batch)
+            assert scores.tolist() == pytest.approx(expected[0].tolist(), abs=1e-5)
