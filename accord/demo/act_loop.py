@@ -40,11 +40,13 @@ class CleanConfig:
     """How they are made."""
     gaps: float = 0.05
     """Share of the train triples that is taken out."""
-    above: float = 0.9
+    above: float = 0.5
     """Probability from which a change is made without being asked for."""
+    least: float = 0.3
+    """Probability from which something is left in the queue for people."""
     vectors: bool = True
     """Judge by structure vectors too."""
-    text_share: float = 0.02
+    text_share: float = 0.05
     """Share of the triples, the most suspicious ones, that the run reads."""
 
 
@@ -181,7 +183,12 @@ class _Scene:
             return
         began, config = time.monotonic(), self.config
         graph = load_graph(self.graph)
-        wanted = ScanConfig(structure=config.vectors, text_share=config.text_share, seed=self.seed)
+        wanted = ScanConfig(
+            config.least,
+            structure=config.vectors,
+            text_share=config.text_share,
+            seed=self.seed,
+        )
         model = scan_model(str(self.start), graph) if config.text_share else None
         found = scan_graph(graph, model, wanted)
         with Queue(self.graph, who=f"sure to {config.above:.0%}") as queue:
