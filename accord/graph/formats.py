@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +19,9 @@ from accord.graph.export import TABLES, export_graph, graph_quads
 from accord.graph.formats_table import read_folder, read_triples
 from accord.graph.graph import SPLITS, KnowledgeGraph
 from accord.graph.labels import ImportOptions
-from accord.graph.reading import open_source, stem_of, suffix_of
+from accord.graph.reading import open_source, position, stem_of, suffix_of
 from accord.graph.writing import new_folder
-from accord.progress import say
+from accord.progress import say, track
 
 if TYPE_CHECKING:
     from pyoxigraph import Quad
@@ -30,6 +32,8 @@ __all__ = ["ImportOptions", "export_graph", "import_graph", "write_graph"]
 
 RDF_SUFFIXES = (".nt", ".ttl", ".nq", ".trig", ".jsonld", ".rdf", ".owl")
 STORE, SNAPSHOT = "store", "snapshot"
+SHOWN = 2**24
+"""Bytes of a file from which on it is shown how much is read."""
 
 
 def import_graph(
@@ -53,12 +57,25 @@ def import_graph(
     """
     options = options or ImportOptions()
     if out is None:
-        return _read(source, None, options)
+        with _no_collection():
+            return _read(source, None, options)
     refuse_foreign(out)
-    with new_folder(out) as folder:
+    with _no_collection(), new_folder(out) as folder:
         graph = _read(source, folder / STORE, options)
         graph.save(folder / SNAPSHOT)
     return KnowledgeGraph.load(out)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Lets Python's collector of cycles rest: millions of new strings would wake it for nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def write_graph(graph: KnowledgeGraph, out: Path) -> KnowledgeGraph:
@@ -181,6 +198,54 @@ def _from_quads(
 
 def _read_rdf(path: Path, store: Path | None, options: ImportOptions) -> KnowledgeGraph:
     """Reads a file, and loads it into the store: at the same time where both can read it."""
+    from accord.graph import formats_lines as lines
+
+    if suffix_of(path) in lines.LINE_FORMATS:
+        try:
+            return _read_lines(path, store, options)
+        except lines.Irregular:
+            if store is not None:
+                shutil.rmtree(store, ignore_errors=True)
+    return _read_parsed(path, store, options)
+
+
+def _read_lines(path: Path, store: Path | None, options: ImportOptions) -> KnowledgeGraph:
+    """Reads N-Triples or N-Quads by columns; the store loads what was read while more is."""
+    from accord.graph import bulk
+    from accord.graph.formats_lines import LINE_FORMATS, LineReader
+    from accord.graph.formats_rdf import QuadReader, blank_prefix
+
+    suffix = suffix_of(path)
+    reader = QuadReader(options, blank_prefix(path))
+    with ExitStack() as stack:
+        stream = stack.enter_context(open_source(path))
+        loader = None
+        if store is not None:
+            part = bulk.part_size(path.stat().st_size)
+            loader = stack.enter_context(bulk.bulk_loader(store, LINE_FORMATS[suffix], part))
+        for piece in _shown(LineReader(reader, suffix).read(stream), stream, path):
+            if loader:
+                loader.add(piece)
+        if loader:
+            loader.send()
+        return _from_reader(reader, path.name, stem_of(path), options)
+
+
+def _shown(pieces: Iterable[bytes], stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Shows how much of a large file is read."""
+    size, done = path.stat().st_size, 0
+    if size < SHOWN:
+        yield from pieces
+        return
+    with track(f"reading {path.name}", size, "bytes") as advance:
+        for piece in pieces:
+            advance(position(stream) - done)
+            done = position(stream)
+            yield piece
+
+
+def _read_parsed(path: Path, store: Path | None, options: ImportOptions) -> KnowledgeGraph:
+    """As `_read_rdf`, with the parser's own objects."""
     from accord.graph import formats_rdf as rdf
 
     reader = rdf.QuadReader(options, rdf.blank_prefix(path))

@@ -96,7 +96,7 @@ class QuadReader:
         for subject, predicate, value, graph in quads:
             kind = type(value)
             if type(subject) is not NamedNode or (kind is not NamedNode and kind is not Literal):
-                subject, value = self._name(subject), self._name(value)
+                subject, value = self.name(subject), self.name(value)
                 kind = type(value)
                 if subject is None or value is None:
                     self.nested += 1
@@ -115,7 +115,7 @@ class QuadReader:
             if keep:
                 yield Quad(subject, predicate, value, graph)
 
-    def _name(self, term: object) -> NamedNode | Literal | None:
+    def name(self, term: object) -> NamedNode | Literal | None:
         """A term with blank nodes named; None for a statement about a statement."""
         if isinstance(term, BlankNode):
             return self._blank(term)

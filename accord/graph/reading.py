@@ -55,6 +55,12 @@ def open_source(path: Path) -> Iterator[IO[bytes]]:
         raise DataError("may not be read (permission denied)", path) from error
 
 
+def position(stream: IO[bytes]) -> int:
+    """How many bytes of the file itself were read; of a gzipped one, the packed bytes."""
+    file: IO[bytes] = getattr(stream, "fileobj", stream)
+    return file.tell()
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a text file.
 

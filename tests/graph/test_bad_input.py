@@ -12,6 +12,7 @@ import pytest
 
 from accord.errors import DataError, GraphError
 from accord.graph import formats
+from accord.graph.bulk import BulkLoader
 from accord.graph.formats import import_graph
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.info import describe
@@ -180,7 +181,7 @@ def test_no_space_keeps_the_old_graph_and_removes_the_new(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for owner, name in ((formats, "_store"), (formats, "_in_thread"), (KnowledgeGraph, "_write")):
+    for owner, name in ((formats, "_store"), (BulkLoader, "_load"), (KnowledgeGraph, "_write")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, full)
             if name == "_store":
