@@ -131,7 +131,7 @@ def steps_for(recipe: str, graph: Path, folder: Path, qa: Path | None, given: An
         settings = [*given.settings, f"loop.steps={PROBE}", "loop.validate_every=0"]
         data = given.data if _reads(recipe) else []
         done = train_run(recipe, graph, probe, None, settings, qa=_qa(recipe, qa), data=data)
-    return max(1, round(given.tokens * PROBE / done.metrics["tokens"]))
+    return max(1, round(float(given.tokens) * PROBE / done.metrics["tokens"]))
 
 
 def _qa(recipe: str, qa: Path | None) -> Path | None:

@@ -16,8 +16,8 @@ Order = Literal["simultaneous", "staged", "alternating"]
 Balance = Literal["none", "uncertainty", "gradient"]
 STAGES = (
     ("contrastive", "completion", "structure", "knowledge"),
-    ("relations", "linking", "modelling", "spans"),
-    ("rationale",),
+    ("relations", "linking", "modelling", "spans", "typing", "pairs"),
+    ("rationale", "choice"),
 )
 """What is learnt together: the graph's facts, what texts say of them, how answers use them. An
 objective that is in none, such as language, has no turn of its own and is in all steps."""

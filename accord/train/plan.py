@@ -29,6 +29,8 @@ from accord.train.environment import disk_free_bytes, memory_bytes
 from accord.train.extraction import gather_examples, learns_labels, split_examples
 from accord.train.held_out import HeldOut, hold_out, read
 from accord.train.loop import peak_memory
+from accord.train.missing import lacking, without_data
+from accord.train.mixing import Mixing
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
 from accord.train.setup import (
@@ -110,6 +112,7 @@ def probe(
     named = list(data)
     tasks = gather_tasks(recipe, named)
     read_texts = gather_examples(recipe, graph, annotated_data(named), files)
+    recipe = without_data(recipe, (), lacking(read_texts))
     examples, held = split_examples(read_texts)
     model = KnowledgeModel.create(recipe.model, recipe.text, device, recipe.seed)
     if model.fusion is not None:
@@ -200,10 +203,11 @@ def _step_seconds(
 ) -> tuple[float, float]:
     """Seconds and tokens of an optimizer step."""
     loop = recipe.loop
-    step = Step(model, objectives, loop.chunk_tokens, loop.keep_tokens, recipe.seed)
+    count, size = max(2, STEPS // loop.accumulation), (loop.chunk_tokens, loop.keep_tokens)
+    mixing = Mixing(objectives, loop.order, count, loop.accumulation)
+    step = Step(model, objectives, *size, recipe.seed, mixing=mixing)
     parameters = [*trainable(model).values(), *_own(objectives)]
     optimizer = torch.optim.AdamW(parameters, lr=1e-9)
-    count = max(2, STEPS // loop.accumulation)
     spent: list[float] = []
     tokens = 0.0
     with track("measuring steps", count, "steps") as advance:
@@ -222,7 +226,9 @@ def _step_seconds(
             advance(1)
             if sum(spent) > STEP_SECONDS and len(spent) > 3:
                 break
-    return float(np.median(spent[2:] or spent)), tokens / len(spent)
+    # Where stages differ, all of them count.
+    middle = np.median if loop.order == "simultaneous" else np.mean
+    return float(middle(spent[2:] or spent)), tokens / len(spent)
 
 
 def _own(objectives: list[tuple[Objective, float]]) -> list[torch.nn.Parameter]:

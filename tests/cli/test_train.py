@@ -11,6 +11,7 @@ import pytest
 import accord.api
 from accord.api import RunResult
 from accord.cli.main import main
+from accord.refine.rounds import RoundsResult
 
 
 @pytest.fixture
@@ -38,6 +39,31 @@ def test_the_object_and_the_arguments(
     ]
     assert main(command) == 0
     assert "run: 3 steps" in capsys.readouterr().out
+
+
+def test_rounds_are_asked_for_by_their_number(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[tuple[Any, ...]] = []
+    entry = {"round": 1, "steps": 3, "seconds": 2.0, "metrics": {"valid": 0.5}}
+
+    def rounds(*arguments: Any) -> RoundsResult:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return RoundsResult(Path("out"), "review", [entry])
+
+    monkeypatch.setattr(accord.api, "train_rounds", rounds)
+    command = ["train", "joint", "--graph", "umls", "--out", "out", "--rounds", "2"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"run", "steps", "seconds", "metrics"} <= found.keys()
+    assert found["state"] == "review" and found["review"] == "out/round-1/review.csv"
+    assert calls == [("joint", "umls", Path("out"), 2, None, [], [], None, None, [])]
+    assert main(command) == 0
+    assert "fill in the column verdict of out/round-1/review.csv" in capsys.readouterr().out
+    assert main(command) == 130
+    assert "joint --graph umls --out out --rounds 2 and the same" in capsys.readouterr().err
 
 
 def test_ctrl_c_gives_the_command_that_goes_on(
