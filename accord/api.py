@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -217,9 +218,11 @@ def train_rounds(
         ConfigError: A setting that does not exist or fit, or `out` holds other rounds.
         AccordError: As of training, scanning and patching.
     """
-    given = list(overrides)
-
-    source = graph
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "rounds run in one process", "leave the launcher out, or train the rounds one by one"
+        )
+    given, source = list(overrides), graph
 
     def train(
         run: Path, graph: Path, start: Path | None, overrides: Sequence[str]

@@ -21,8 +21,8 @@ def demo(
     """The whole story on the embedded default, in acts, with one report.
 
     First the model learns a graph, then it learns to use what it knows in questions of two hops;
-    both are measured before and after. Called again with the same --out it goes on where it was
-    stopped.
+    both are measured before and after. Last, a damaged copy of the graph is cleaned. Called again
+    with the same --out it goes on where it was stopped.
     """
     from accord.demo import run_demo
     from accord.progress import say
