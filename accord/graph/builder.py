@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,13 @@ class _Names:
 
     def number(self, key: str) -> int:
         return self.index.setdefault(key, len(self.index))
+
+    def numbers(self, keys: Sequence[str]) -> list[int]:
+        """As `number`, of many."""
+        index = self.index
+        for key in keys:
+            index.setdefault(key, len(index))
+        return list(map(index.__getitem__, keys))
 
     def table(self) -> StringTable:
         return StringTable.of(self.index)
@@ -153,6 +160,17 @@ class GraphBuilder:
             )
         )
         self.attribute_values.append(value)
+
+    def add_attributes(self, rows: npt.NDArray[np.int32], values: Iterable[str]) -> None:
+        """Adds many literals at once.
+
+        Args:
+            rows: (A, 4) int32 numbers of entity, property, datatype and language that this builder
+                gave; -1 for no language.
+            values: A literals.
+        """
+        self.attribute_rows.frombytes(np.ascontiguousarray(rows, dtype=np.int32).tobytes())
+        self.attribute_values.extend(values)
 
     def build(
         self, meta: Mapping[str, Any] | None = None, patches: tuple[str, ...] = ()

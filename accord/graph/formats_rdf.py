@@ -6,7 +6,7 @@ import hashlib
 import mmap
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -25,7 +25,7 @@ from pyoxigraph import (
 )
 
 from accord.errors import DataError
-from accord.graph.builder import GraphBuilder
+from accord.graph.builder import LANG_STRING, GraphBuilder
 from accord.graph.graph import SPLITS, KnowledgeGraph
 from accord.graph.iris import BLANK, HELD_OUT, INVERSE, KIND, PHRASE, from_iri
 from accord.graph.labels import DESCRIPTION, NAME, OTHER_NAME, ImportOptions
@@ -182,9 +182,8 @@ class _Assembly:
             if reader.values[row] == "entity":
                 entity[self.rows[row, 0]] = True
         numbers = np.full(len(self.iris), -1, dtype=np.int32)
-        number = self.builder.entities.number
-        for node in np.flatnonzero(entity).tolist():
-            numbers[node] = number(from_iri(self.iris[node]))
+        ids = [from_iri(self.iris[node]) for node in np.flatnonzero(entity).tolist()]
+        numbers[entity] = self.builder.entities.numbers(ids)
         return numbers
 
     def _triples(self) -> None:
@@ -268,19 +267,28 @@ class _Assembly:
         """What is left: literals of entities; those of mere relations stay in the store only."""
         owned = self.number[self.rows[:, 0]] >= 0
         self.lost = int((self.kept & ~owned).sum())
-        properties = [from_iri(prop) for prop in self.properties]
-        datatypes = [from_iri(datatype) for datatype in self.datatypes]
         rows = np.flatnonzero(self.kept & owned)
-        entities = self.number[self.rows[rows, 0]].tolist()
-        columns = (rows.tolist(), entities, *self.rows[rows, 1:].T.tolist())
-        for row, entity, prop, datatype, language in zip(*columns, strict=True):
-            self.builder.attribute_of(
-                entity,
-                properties[prop],
-                self.reader.values[row],
-                datatypes[datatype],
-                self.languages[language],
-            )
+        entity, prop, datatype, language = self.rows[rows].T
+        columns = (
+            self.number[entity],
+            _renumbered(prop, self._property),
+            _renumbered(datatype * len(self.languages) + language, self._datatype),
+            _renumbered(language, self._language),
+        )
+        values = map(self.reader.values.__getitem__, rows.tolist())
+        self.builder.add_attributes(np.stack(columns, axis=1), values)
+
+    def _property(self, code: int) -> int:
+        return self.builder.properties.number(from_iri(self.properties[code]))
+
+    def _datatype(self, code: int) -> int:
+        datatype, language = divmod(code, len(self.languages))
+        own = LANG_STRING if self.languages[language] else from_iri(self.datatypes[datatype])
+        return self.builder.datatypes.number(own)
+
+    def _language(self, code: int) -> int:
+        language = self.languages[code]
+        return self.builder.languages.number(language) if language else -1
 
     def _meta(self) -> None:
         left_out = {
@@ -291,6 +299,17 @@ class _Assembly:
             self.builder.meta["left_out"] = {what: n for what, n in left_out.items() if n}
         if self.reader.blanks:
             self.builder.meta["blank_nodes"] = len(self.reader.blanks)
+
+
+def _renumbered(
+    codes: npt.NDArray[np.int32], number: Callable[[int], int]
+) -> npt.NDArray[np.int32]:
+    """(N,) int32: what `number` gives for each code, asked once a code in order of appearance."""
+    known, first, places = np.unique(codes, return_index=True, return_inverse=True)
+    table = np.zeros(len(known), dtype=np.int32)
+    for place in np.argsort(first).tolist():
+        table[place] = number(int(known[place]))
+    return table[places]
 
 
 def rdf_quads(path: Path) -> Iterator[Quad]:

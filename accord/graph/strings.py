@@ -39,10 +39,16 @@ class StringTable(Sequence[str]):
         Returns:
             The table, in memory.
         """
-        encoded = [s.encode("utf-8", "surrogatepass") for s in strings]
-        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-        np.cumsum([len(b) for b in encoded], out=offsets[1:])
-        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+        parts = list(strings)
+        data = "".join(parts).encode("utf-8", "surrogatepass")
+        if not data.isascii():  # a character is not a byte then
+            encoded = [s.encode("utf-8", "surrogatepass") for s in parts]
+            lengths = np.fromiter(map(len, encoded), dtype=np.int64)
+        else:
+            lengths = np.fromiter(map(len, parts), dtype=np.int64)
+        offsets = np.zeros(len(parts) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return cls(np.frombuffer(data, dtype=np.uint8), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
