@@ -134,7 +134,7 @@ def train_run(
     annotated = annotated_data(named)
     gathered = None if going_on else gather_examples(settings, opened, annotated, files)
     if gathered is not None:
-        settings = without_data(settings, given, lacking(gathered))
+        settings = without_data(settings, given, lacking(gathered, opened))
     accelerator = Accelerator(
         cpu=device == "cpu", log_with=list(settings.loop.trackers) or None, project_dir=run.path
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from accord.config import apply_override
+from accord.graph.graph import KnowledgeGraph
 from accord.progress import say
 from accord.text.examples import RelationExample
 from accord.train.recipe import Recipe
@@ -45,23 +46,30 @@ def without_data(recipe: Recipe, overrides: Iterable[str], absent: Mapping[str, 
     return replace(recipe, **changed)
 
 
-def lacking(examples: Collection[RelationExample]) -> dict[str, str]:
+def lacking(examples: Collection[RelationExample], graph: KnowledgeGraph) -> dict[str, str]:
     """What texts with mentions do not teach: objective -> why.
 
     Args:
         examples: All examples of a run; those of valid are not learnt from.
+        graph: The run's.
     """
     learnt = [example for example in examples if example.split != "valid"]
     taught = {
-        "relations": any(example.asked for example in learnt),
-        "linking": any(s.entity is not None for e in learnt for s in e.mentions.spans),
+        "relations": any(example.asked and example.facts for example in learnt),
+        "linking": bool((graph.entities(_meant(learnt)) >= 0).any()),
         "spans": any(example.mentions.kinds for example in learnt),
         "modelling": bool(learnt),
     }
     whys = {
-        "relations": f"no text has two entities of the graph in it ({WHERE})",
+        "relations": f"no text states a fact of the graph or is labelled ({WHERE})",
         "linking": f"no text mentions an entity of the graph ({WHERE})",
         "spans": "no text has all its mentions marked (--data)",
         "modelling": f"there are no texts ({WHERE})",
     }
     return {name: whys[name] for name, known in taught.items() if not known}
+
+
+def _meant(examples: Iterable[RelationExample]) -> list[str]:
+    """The ids of entities that texts mention."""
+    spans = (span for example in examples for span in example.mentions.spans)
+    return [span.entity for span in spans if span.entity]

@@ -112,7 +112,7 @@ def probe(
     named = list(data)
     tasks = gather_tasks(recipe, named)
     read_texts = gather_examples(recipe, graph, annotated_data(named), files)
-    recipe = without_data(recipe, (), lacking(read_texts))
+    recipe = without_data(recipe, (), lacking(read_texts, graph))
     examples, held = split_examples(read_texts)
     model = KnowledgeModel.create(recipe.model, recipe.text, device, recipe.seed)
     if model.fusion is not None:

@@ -18,6 +18,7 @@ from accord.text.examples import LabelledSpan, MentionExample, RelationExample
 from accord.train.checkpoint import RunFolder
 from accord.train.missing import NO_QUESTIONS, lacking, without_data
 from accord.train.recipe import Recipe
+from tests.conftest import build_tiny_graph
 from tests.train.tiny import ALL_PARTS, tiny_project, tiny_recipe
 
 ALL = {
@@ -67,19 +68,22 @@ def test_what_has_no_data_is_left_out_with_its_reason(
     assert not (tmp_path / "asked").exists()
 
 
-def text(entities: tuple[str | None, ...], asked: bool, split: str = "train") -> RelationExample:
+def text(entities: tuple[str | None, ...], facts: bool, split: str = "train") -> RelationExample:
     spans = tuple(LabelledSpan(i, i + 1, "", entity) for i, entity in enumerate(entities))
-    pairs = ((0, 1),) if asked else ()
+    stated = ((0, "likes", 1),) if facts else ()
     things = tuple((i,) for i in range(len(spans)))
-    return RelationExample(MentionExample("ab", spans, split), things, (), pairs)
+    return RelationExample(MentionExample("ab", spans, split), things, stated, ((0, 1),))
 
 
 def test_texts_teach_what_is_in_them() -> None:
-    assert set(lacking([])) == {"relations", "linking", "modelling", "spans"}
-    assert set(lacking([text(("a", "b"), True)])) == {"spans"}
-    assert set(lacking([text((None, None), True)])) == {"linking", "spans"}
-    held_out = [text(("a", "b"), True, "valid")]
-    assert "relations" in lacking(held_out), "what is held out teaches nothing"
+    graph = build_tiny_graph()
+    assert set(lacking([], graph)) == {"relations", "linking", "modelling", "spans"}
+    assert set(lacking([text(("osaka", "tokyo"), True)], graph)) == {"spans"}
+    assert set(lacking([text(("osaka", None), False)], graph)) == {"relations", "spans"}
+    for other in (None, "", "nobody"):
+        assert set(lacking([text((other, other), True)], graph)) == {"linking", "spans"}
+    held_out = [text(("osaka", "tokyo"), True, "valid")]
+    assert "relations" in lacking(held_out, graph), "what is held out teaches nothing"
 
 
 def test_only_a_recipe_that_says_so_leaves_something_out() -> None:
