@@ -8,9 +8,9 @@
 spoilt graph. After each round: the graph's error and missing rate; of the model, on the clean
 graph, test MRR, exact match on held-out questions, and known and incorrect.
 
-`recipes`: joint against kalm, kale, kelm, all from the base model and with as many tokens, which a
-short run of each recipe counts out; every figure that a run can be asked for, of the test splits.
-kelm needs --data, or a graph whose entities have descriptions.
+`recipes`: joint (simultaneous, staged, alternating; balanced) against kalm, kale, kelm, all from
+the base model and with as many tokens, which a short run of each counts out; every figure that a
+run can be asked for, of the test splits. kelm needs --data, or a graph with descriptions.
 
 Every cell is kept below --folder and in benchmarks/results/loop.json; the same command goes on
 where it was stopped. --set goes to every run.
@@ -47,9 +47,19 @@ from accord.train.recipe import Recipe
 
 RESULTS = Path(__file__).resolve().parent / "results" / "loop.json"
 ARMS = ("none", "random", "oracle", "model")
-RECIPES = ("joint", "kalm", "kale", "kelm")
+RECIPES: Mapping[str, tuple[str, ...]] = {
+    "joint": ("joint",),
+    "kalm": ("kalm",),
+    "kale": ("kale",),
+    "kelm": ("kelm",),
+    "joint-staged": ("joint", "loop.order=staged"),
+    "joint-alternating": ("joint", "loop.order=alternating"),
+    "joint-uncertainty": ("joint", "loop.balance=uncertainty"),
+    "joint-gradient": ("joint", "loop.balance=gradient"),
+}
+"""Arm -> its recipe, and settings over it."""
 SHARES = (0.7, 0.1, 0.2)
-PROBE = 5
+PROBE = 6
 """Steps after which the tokens of a step are known."""
 GOALS = {
     "rounds": "error rate halved, and the model better than none by more than the deviation",
@@ -123,12 +133,12 @@ def rounds_cell(name: str, arm: str, seed: int, given: Any) -> list[dict[str, An
     ]  # fmt: skip
 
 
-def steps_for(recipe: str, graph: Path, folder: Path, qa: Path | None, given: Any) -> int:
-    """The steps in which a recipe reads as many tokens as it may."""
-    probe = folder / f"probe-{recipe}"
+def steps_for(arm: str, graph: Path, folder: Path, qa: Path | None, given: Any) -> int:
+    """The steps in which an arm reads as many tokens as it may."""
+    probe, (recipe, *more) = folder / f"probe-{arm}", RECIPES[arm]
     done = finished_run(probe)
     if done is None:
-        settings = [*given.settings, f"loop.steps={PROBE}", "loop.validate_every=0"]
+        settings = [*more, *given.settings, f"loop.steps={PROBE}", "loop.validate_every=0"]
         data = given.data if _reads(recipe) else []
         done = train_run(recipe, graph, probe, None, settings, qa=_qa(recipe, qa), data=data)
     return max(1, round(float(given.tokens) * PROBE / done.metrics["tokens"]))
@@ -139,19 +149,20 @@ def _qa(recipe: str, qa: Path | None) -> Path | None:
     return qa if load_config(Recipe, recipe).rationale.weight else None
 
 
-def recipes_cell(name: str, recipe: str, seed: int, given: Any) -> dict[str, Any]:
+def recipes_cell(name: str, arm: str, seed: int, given: Any) -> dict[str, Any]:
     """One recipe at a number of tokens."""
+    recipe, *more = RECIPES[arm]
     graph, folder = load_graph(name), given.folder / f"{name}-recipes"
     if not (folder / "graph").is_dir():
         write_graph(graph, folder / "graph")
     learnt, asked = make_questions(graph, graph, given.questions, folder)
-    run = folder / f"{recipe}-{seed}"
+    run = folder / f"{arm}-{seed}"
     done = finished_run(run)
     if done is None and (run / "config.toml").is_file():
         done = train_run(recipe, folder / "graph", run, resume=True)
     if done is None:
-        steps = steps_for(recipe, folder / "graph", folder, learnt, given)
-        settings = [*given.settings, f"loop.steps={steps}", f"seed={seed}"]
+        steps = steps_for(arm, folder / "graph", folder, learnt, given)
+        settings = [*more, *given.settings, f"loop.steps={steps}", f"seed={seed}"]
         qa, data = _qa(recipe, learnt), given.data if _reads(recipe) else []
         done = train_run(recipe, folder / "graph", run, None, settings, qa=qa, data=data)
     figures = measure(run, graph, asked, given) | texts(run, graph, given.data)
@@ -236,7 +247,7 @@ def main() -> None:
     given.folder = given.folder.resolve()
     done = json.loads(given.out.read_text("utf-8")) if given.out.is_file() else {}
     cells = done.setdefault(given.what, {})
-    known = ARMS if given.what == "rounds" else RECIPES
+    known = ARMS if given.what == "rounds" else tuple(RECIPES)
     for name, seed, arm in itertools.product(given.graphs, given.seeds, given.arms or known):
         key = f"{name} {arm} {seed}"
         if key not in cells:
