@@ -65,7 +65,7 @@ def prepare(name: str, folder: Path, most: int) -> tuple[Path, Path]:
     count = min(source.count, most) if most else source.count
     found = list(generate_questions(graph, count, QuestionConfig(attributes=0.0)))
     if source.file:
-        found = _published(source.file, graph)
+        found = published(source.file, graph)
         found = found[: most or None]
     ready = list(with_rationales(graph, split_by_entities(found, source.shares)))
     write_questions(asked, ready)
@@ -77,7 +77,8 @@ def prepare(name: str, folder: Path, most: int) -> tuple[Path, Path]:
     return asked, facts
 
 
-def _published(file: str, graph: KnowledgeGraph) -> list[Question]:
+def published(file: str, graph: KnowledgeGraph) -> list[Question]:
+    """A public set with its ids in words."""
     path = local_file(file, None)
     if path is None:
         raise SystemExit(f"set ACCORD_DATA to a folder that holds {file}")

@@ -4,8 +4,8 @@ Two sets of questions. Those that `accord synthesize` words use the very words b
 compared, so the ranking by words is right there by construction; the paraphrases, written by hand
 for this file, are the test. Right means: exactly the gold answers, whole set.
 
-    python benchmarks/asking.py --count 200 --rankings words
-    python benchmarks/asking.py --count 200 --rankings words embedding likelihood both
+    python benchmarks/paraphrases.py --count 200 --rankings words
+    python benchmarks/paraphrases.py --count 200 --rankings words embedding likelihood both
 """
 
 from __future__ import annotations
