@@ -22,6 +22,9 @@ class Corrupted:
     """(N, 3) none of which any split of the graph holds."""
     sources: Int64
     """(N,) rows of the train triples they were made from."""
+    kinds: Int64
+    """(N,) 0 where the new end is any entity, 1 where it stands at that end of the relation
+    elsewhere."""
 
 
 def corrupt(graph: KnowledgeGraph, rows: Int64, seed: int) -> Corrupted:
@@ -47,4 +50,4 @@ def corrupt(graph: KnowledgeGraph, rows: Int64, seed: int) -> Corrupted:
     found[np.arange(count), column] = np.where(same, peer, new)
     size = (max(1, graph.num_relations), max(1, graph.num_entities))
     false = ~np.isin(triple_keys(found, *size), triple_keys(graph.triples, *size))
-    return Corrupted(found[false], rows[false])
+    return Corrupted(found[false], rows[false], same[false].astype(np.int64))

@@ -7,7 +7,6 @@ rules without its own share and by vectors that were not trained on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,17 +19,20 @@ from accord.progress import say
 from accord.refine.corrupt import corrupt
 from accord.refine.folds import StructureFolds
 from accord.refine.logistic import Logistic, sigmoid
+from accord.refine.mixture import Mixture
 from accord.refine.rivals import rivalry
 from accord.refine.rules import EVIDENCE, Rules
 from accord.refine.steps import Bool, Float64, Int64
 
 STRUCTURE = ("tail_chance", "head_chance", "least_chance")
-ROUNDS = 12
-"""How often the share of errors is estimated anew."""
 FEW = 5
 """Triples of a relation from which what is usual for it counts more than half."""
-LEAST_SHARE, MOST_SHARE = 1e-3, 0.4
-"""Bounds of the estimated share of errors in a graph."""
+CURVED = tuple(i for i, name in enumerate(EVIDENCE) if name.endswith(("_near", "_nearest")))
+"""Columns whose squares count too: no neighbour at all says more than some that are far."""
+PARTS = 3
+"""Parts of the graph's triples, each judged by what was learnt from the others."""
+FAR = 5.0
+"""Standard deviations at which those are cut."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class FlagConfig:
     """Share of the triples, the most suspicious ones, that the text model reads as well."""
     text_sample: int = 400
     """True and false triples each that it reads to learn what its scores mean."""
-    sample: int = 30_000
+    sample: int = 20_000
     """Triples that the combination is learnt from at most."""
     seed: int = 0
     """Of every draw."""
@@ -106,19 +108,20 @@ def judge_triples(
     config = config or FlagConfig()
     data = _Data.of(graph, rules, vectors, config)
     rule, whole = len(EVIDENCE), data.half
-    first = _Mixture.fit(data, data.columns(0, whole))
+    first = data.mixture(data.columns(0, whole))
     data = data.with_rivals(first, graph.num_relations)
-    every = _Mixture.fit(data, [*data.columns(0, whole), *range(2 * whole, data.true.shape[1])])
-    arms = {"rules": _Mixture.fit(data, data.columns(0, rule)).logits(data.true)}
+    columns = [*data.columns(0, whole), *range(data.plain, data.true.shape[1])]
+    every = data.mixture(columns)
+    arms = {"rules": data.mixture(data.columns(0, rule)).logits(data.true)}
     if vectors is not None:
-        own = _Mixture.fit(data, data.columns(rule, whole))
-        arms["structure"] = own.logits(data.true)
-    logits = every.logits(data.true)
+        arms["structure"] = data.mixture(data.columns(rule, whole)).logits(data.true)
+    logits = data.judged(columns)
     if model is not None and config.text_share > 0:
         logits, arms["text"] = _with_text(graph, model, data, every, logits, config)
-    # A feature's two forms, by itself and beside its relation's, count as one.
-    parts = every.model.shares(data.true)
+    # A feature's forms, by itself, beside its relation's and squared, count as one.
+    parts = every.parts(data.true)
     shares = parts[:, :rule] + parts[:, whole : whole + rule]
+    shares[:, CURVED] += parts[:, 2 * whole : data.plain]
     evidence = data.true[:, :rule]
     return Suspicion(
         data.triples, sigmoid(logits), logits, arms, evidence, shares, every.share
@@ -140,8 +143,16 @@ class _Data:
     """(S,) rows of `triples` that are learnt from."""
     replaced: Int64
     """(N,) row of `triples` that each false one stands for, -1 where it stands beside it."""
+    kinds: Int64
+    """(N,) how each false one was made."""
     half: int
-    """Features by themselves; as many follow beside what is usual for the relation."""
+    """Features by themselves; as many follow beside what is usual for the relation, then the
+    squares of some."""
+
+    @property
+    def plain(self) -> int:
+        """Features that every triple has by itself; those beside its rivals follow."""
+        return 2 * self.half + len(CURVED)
 
     @classmethod
     def of(
@@ -171,12 +182,29 @@ class _Data:
             true = _joined(true, vectors.scores(train, folds))
             false = _joined(false, vectors.scores(made.triples, folds[made.sources]))
         usual = _usual(true, train[:, 1], graph.num_relations)
-        true = np.column_stack([true, true - usual[train[:, 1]]])
-        false = np.column_stack([false, false - usual[made.triples[:, 1]]])
+        curves = _Curves.of(true)
+        true = np.column_stack([true, true - usual[train[:, 1]], curves(true)])
+        false = np.column_stack([false, false - usual[made.triples[:, 1]], curves(false)])
         at = np.where(replaced, made.sources, -1)
-        return cls(train, true, made.triples, false, sample, at, usual.shape[1])
+        return cls(train, true, made.triples, false, sample, at, made.kinds, usual.shape[1])
 
-    def with_rivals(self, mixture: _Mixture, relations: int) -> _Data:
+    def mixture(self, columns: list[int], rows: Bool | None = None) -> Mixture:
+        """Learns right from wrong by some features, from all triples or the (T,) chosen ones."""
+        sample = self.sample if rows is None else self.sample[rows[self.sample]]
+        return Mixture.fit(self.true[sample], self.false, self.kinds, columns)
+
+    def judged(self, columns: list[int]) -> Float64:
+        """(T,) log-odds, each by a mixture that the triple had no part in.
+
+        In a small graph an odd triple that counts as right would make itself look right.
+        """
+        found, part = np.zeros(len(self.triples)), np.arange(len(self.triples)) % PARTS
+        for number in range(PARTS):
+            own = part == number
+            found[own] = self.mixture(columns, ~own).logits(self.true[own])
+        return found
+
+    def with_rivals(self, mixture: Mixture, relations: int) -> _Data:
         """Also how triples fare beside those that exclude them, where ends have one at most."""
         rows = np.arange(len(self.triples))
         logits, own = mixture.logits(self.true), mixture.logits(self.false)
@@ -191,8 +219,26 @@ class _Data:
         return replace(self, true=parts[0], false=parts[1])
 
     def columns(self, first: int, last: int) -> list[int]:
-        """Some features, as they are and beside what is usual for the relation."""
-        return [*range(first, last), *range(self.half + first, self.half + last)]
+        """Some features, as they are, beside what is usual for the relation, and squared."""
+        squares = [2 * self.half + i for i, c in enumerate(CURVED) if first <= c < last]
+        return [*range(first, last), *range(self.half + first, self.half + last), *squares]
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """Squares of the columns `CURVED`, from their mean in the graph."""
+
+    mean: Float64
+    spread: Float64
+
+    @classmethod
+    def of(cls, features: Float64) -> _Curves:
+        columns = features[:, CURVED]
+        return cls(columns.mean(axis=0), np.maximum(columns.std(axis=0), 1e-9))
+
+    def __call__(self, features: Float64) -> Float64:
+        scaled = (features[:, CURVED] - self.mean) / self.spread
+        return np.clip(scaled, -FAR, FAR) ** 2
 
 
 def _usual(features: Float64, relations: Int64, count: int) -> Float64:
@@ -210,45 +256,11 @@ def _joined(evidence: Float64, chances: Float64) -> Float64:
     return np.column_stack([evidence, chances, chances.min(axis=1)])
 
 
-@dataclass(frozen=True)
-class _Mixture:
-    """Wrong triples in a graph: how they differ, and how many there are."""
-
-    model: Logistic
-    """Of false triples against the graph's right ones, as many of both."""
-    columns: Sequence[int]
-    share: float
-
-    @classmethod
-    def fit(cls, data: _Data, columns: Sequence[int]) -> _Mixture:
-        """Expectation maximisation; triples of the graph count as right as far as they look so."""
-        columns = list(columns)
-        graph, false = data.true[data.sample][:, columns], data.false[:, columns]
-        features = np.concatenate([graph, false])
-        labels = np.arange(len(features)) >= len(graph)
-        right, share = np.full(len(graph), 0.9), 0.1
-        for _ in range(ROUNDS):
-            weights = np.concatenate(
-                [right / right.mean(), np.full(len(false), len(graph) / len(false))]
-            )
-            model = Logistic.fit(features, labels, weights)
-            wrong = sigmoid(model.logits(graph) + np.log(share) - np.log1p(-share))
-            share = float(np.clip(wrong.mean(), LEAST_SHARE, MOST_SHARE))
-            right = 1 - wrong
-        return cls(model, columns, share)
-
-    def logits(self, features: Float64) -> Float64:
-        """(N,) log-odds that triples of the graph are wrong."""
-        odds = np.log(self.share) - np.log1p(-self.share)
-        found: Float64 = self.model.logits(features[:, self.columns]) + odds
-        return found
-
-
 def _with_text(
     graph: KnowledgeGraph,
     model: EmbeddingModel,
     data: _Data,
-    mixture: _Mixture,
+    mixture: Mixture,
     logits: Float64,
     config: FlagConfig,
 ) -> tuple[Float64, Float64]:

@@ -1,4 +1,4 @@
-"""A small logistic model, fitted exactly, and the share of wrong ones in unlabelled data."""
+"""A small logistic model, fitted exactly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from accord.refine.steps import Bool, Float64
 ITERATIONS = 50
 RIDGE = 1.0
 """Weight of the squares of the weights, of features of unit spread."""
-FEWEST = 1e-4
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,11 @@ class Logistic:
 
     @classmethod
     def fit(
-        cls, features: Float64, labels: Bool, weights: Float64 | None = None, ridge: float = RIDGE
+        cls,
+        features: Float64,
+        labels: Bool,
+        weights: Float64 | None = None,
+        start: Logistic | None = None,
     ) -> Logistic:
         """Fits by Newton's method.
 
@@ -36,13 +39,14 @@ class Logistic:
             features: (N, F) finite.
             labels: (N,).
             weights: (N,) what each row counts for; None: all alike.
-            ridge: Weight of the squares of the weights.
+            start: Fitted on the same features with other weights, to go on from; None: from none.
         """
         mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-9)
         design = np.column_stack([(features - mean) / spread, np.ones(len(features))])
         counts = np.ones(len(features)) if weights is None else weights
-        penalty = np.append(np.full(features.shape[1], ridge), 1e-6)
-        found = np.zeros(design.shape[1])
+        penalty = np.append(np.full(features.shape[1], RIDGE), 1e-6)
+        first = None if start is None else np.append(start.weights, start.bias)
+        found = np.zeros(design.shape[1]) if first is None else first
         for _ in range(ITERATIONS):
             chance = sigmoid(design @ found)
             gradient = design.T @ (counts * (chance - labels)) + penalty * found
@@ -70,37 +74,3 @@ def sigmoid(logits: Float64) -> Float64:
     """1 / (1 + exp(-x)), without overflow."""
     found: Float64 = 0.5 * (1 + np.tanh(logits / 2))
     return found
-
-
-def prior_share(logits: Float64, fitted_share: float, start: float = 0.1) -> float:
-    """The share of positives in unlabelled data, by expectation maximisation.
-
-    Source: Saerens, Latinne and Decaestecker 2002: only the share of classes differs from the data
-    that the log-odds were fitted on.
-
-    Args:
-        logits: (N,) log-odds of unlabelled data.
-        fitted_share: Of positives in the data of the fit.
-        start: First guess.
-
-    Returns:
-        The share, at least `FEWEST`.
-    """
-    ratio = logits - _logit(fitted_share)
-    share = start
-    for _ in range(200):
-        mean = float(sigmoid(ratio + _logit(share)).mean())
-        if abs(mean - share) < 1e-6:
-            break
-        share = float(np.clip(mean, FEWEST, 0.999))
-    return share
-
-
-def shifted(logits: Float64, fitted_share: float, share: float) -> Float64:
-    """(N,) log-odds where positives have another share than in the data of the fit."""
-    found: Float64 = logits - _logit(fitted_share) + _logit(share)
-    return found
-
-
-def _logit(share: float) -> float:
-    return float(np.log(share) - np.log1p(-share))

@@ -76,6 +76,10 @@ def _words(graph: KnowledgeGraph, rules: Rules, column: str, triple: tuple[int, 
         "missing": _lacking(graph, rules, triple),
         "path": f"no pair of triples leads from {who} to {what} as for other '{phrase}'",
         "path_lack": f"other '{phrase}' are supported by pairs of triples, this one is not",
+        "head_near": f"what is used like {who} has no '{phrase}' {what}",
+        "tail_near": f"what is used like {what} has no '{back}' {who}",
+        "head_nearest": f"what is used most like {who} has no '{phrase}' {what}",
+        "tail_nearest": f"what is used most like {what} has no '{back}' {who}",
     }[column]
 
 

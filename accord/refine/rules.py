@@ -13,11 +13,13 @@ import numpy as np
 from accord.evaluate.known import ranges
 from accord.graph.graph import KnowledgeGraph
 from accord.refine.compositions import Compositions, Walks, summed
+from accord.refine.neighbours import Neighbours
 from accord.refine.steps import Float64, Int64, Steps
 
 EVIDENCE = (
     *("head_role", "tail_role", "head_use", "tail_use", "one_tail", "one_head"),
     *("implied", "missing", "path", "path_lack"),
+    *("head_near", "tail_near", "head_nearest", "tail_nearest"),
 )
 """Columns of evidence; docs/refinement.md says what each one is."""
 ROLES = 4096
@@ -213,6 +215,7 @@ class Rules:
         self.roles = Roles.of(self.steps)
         self.entailments = Entailments.learn(self.steps)
         self.compositions = Compositions.learn(self.steps, seed)
+        self.neighbours = Neighbours.learn(self.steps)
         self.single = self._single()  # (2R,) share of sources with one target
         sample = train[np.random.default_rng(seed).permutation(len(train))[:SAMPLE]]
         best = self.walks(sample, np.ones(len(sample), dtype=np.int64)).best(len(sample))[0]
@@ -260,6 +263,7 @@ class Rules:
             self.entailments.missing(triples),
             path,
             np.maximum(self.usual_path[relation] - path, 0),
+            *self.neighbours.evidence(triples, present).T,
         )
         return np.column_stack(columns)
 

@@ -87,8 +87,10 @@ def test_the_text_model_reads_the_most_suspicious_alone(spoilt: KnowledgeGraph) 
     found = scan_graph(spoilt, model, ScanConfig(structure=False, text_share=0.1))
     read = np.isfinite(found.suspicion.arms["text"])
     assert read.sum() == round(0.1 * spoilt.num_triples) and found.text
-    assert found.of_kind("flag")[0].triple == ERROR
-    row = found.suspicion.order()[0]
+    row = int(found.suspicion.order()[0])
+    head, relation, tail = found.suspicion.triples[row].tolist()
+    ids = spoilt.entity_ids[head], spoilt.relation_ids[relation], spoilt.entity_ids[tail]
+    assert ids == ERROR
     assert found.suspicion.arms["text"][row] == np.nanmax(found.suspicion.arms["text"])
     without = scan_graph(spoilt, None, ScanConfig(structure=False)).suspicion
     assert (found.suspicion.logits[~read] == without.logits[~read]).all()
