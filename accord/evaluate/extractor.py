@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,15 @@ from accord.errors import ConfigError, GraphError
 from accord.graph.graph import KnowledgeGraph
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import OBJECTIVES, load_model, model_folder, read_weights
-from accord.model.span_heads import link_logits, relation_logits, span_features, tag_logits
+from accord.model.span_heads import (
+    link_logits,
+    pair_features,
+    relation_logits,
+    span_features,
+    tag_logits,
+)
 from accord.objectives.linking import FLOOR, LinkItem
-from accord.objectives.relations import ReadExample, Vocabulary, join_examples
+from accord.objectives.relations import ReadExample, RelationsBatch, Vocabulary, join_examples
 from accord.objectives.spans import TaggedText, join_texts
 from accord.progress import say, track
 from accord.text.collate import chunks_by_length
@@ -88,7 +94,6 @@ class Extractor:
         if not len(heads.get(name, self.span_head)):
             raise ConfigError(f"the run has not learnt {name}: {name}.weight was 0", HINT)
 
-    @torch.no_grad()
     def relations(self, examples: Sequence[ReadExample]) -> list[Float32]:
         """How much each relation of each judged pair stands above the threshold.
 
@@ -98,29 +103,50 @@ class Extractor:
         Returns:
             For each example (P, R) float32 logits; the sigmoid is the probability.
         """
+        return self._of_pairs(examples, self._margins)
+
+    def pair_features(self, examples: Sequence[ReadExample]) -> list[Float32]:
+        """What the head knows of each judged pair before it tells relations, those unseen too.
+
+        Args:
+            examples: As for `relations`.
+
+        Returns:
+            For each example (P, width) float32.
+        """
+        return self._of_pairs(examples, self._features)
+
+    @torch.no_grad()
+    def _of_pairs(
+        self, examples: Sequence[ReadExample], read: Callable[[RelationsBatch], Float32]
+    ) -> list[Float32]:
         self.needs("relations")
         found = [np.zeros((0, 0), dtype=np.float32)] * len(examples)
         lengths = np.array([length(e.text.sequence) for e in examples], dtype=np.int64)
         with track("reading", len(examples), "texts") as advance:
             for group in chunks_by_length(lengths, READ_TOKENS):
                 some = [examples[i] for i in group]
-                margins = self._margins(some)
+                whole = [np.arange(len(example.pairs), dtype=np.int64) for example in some]
+                values = read(join_examples(some, whole))
                 ends = np.cumsum([len(example.pairs) for example in some])[:-1]
-                for i, rows in zip(group.tolist(), np.split(margins, ends), strict=True):
+                for i, rows in zip(group.tolist(), np.split(values, ends), strict=True):
                     found[i] = rows
                 advance(len(group))
         return found
 
-    def _margins(self, examples: Sequence[ReadExample]) -> Float32:
-        whole = [np.arange(len(example.pairs), dtype=np.int64) for example in examples]
-        batch, where = join_examples(examples, whole), self.model.device
-        points = batch.points
+    def _margins(self, batch: RelationsBatch) -> Float32:
+        logits = relation_logits(self.relation_head, *self._things(batch))
+        return (logits[:, 1:] - logits[:, :1]).cpu().numpy()
+
+    def _features(self, batch: RelationsBatch) -> Float32:
+        return pair_features(self.relation_head, *self._things(batch)).cpu().numpy()
+
+    def _things(self, batch: RelationsBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(T, F) features of things, (T,) their types, (P, 2) the pairs of them."""
+        points, where = batch.points, self.model.device
         states = self.model.reader.states_at(batch.sequences, points.rows, points.positions)
         things = span_features(states, batch.groups.to(where), len(batch.kinds))
-        logits = relation_logits(
-            self.relation_head, things, batch.kinds.to(where), batch.pairs.to(where)
-        )
-        return (logits[:, 1:] - logits[:, :1]).cpu().numpy()
+        return things, batch.kinds.to(where), batch.pairs.to(where)
 
     @torch.no_grad()
     def spans(self, texts: Sequence[MentionExample]) -> list[list[FoundSpan]]:

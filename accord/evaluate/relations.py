@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from accord.evaluate.extractor import Extractor, Float32
 from accord.evaluate.files import write_lines
 from accord.evaluate.tables import table
 from accord.text.examples import RelationExample
-from accord.train.extraction import read_examples
+from accord.train.extraction import fits, read_examples
 
 Fact = tuple[int, str, int]
 """Head thing, relation, tail thing."""
@@ -38,6 +39,8 @@ class RelationsResult:
     found: tuple[frozenset[Fact], ...]
     unknown: tuple[str, ...] = ()
     """Relations of the data that the run has not learnt."""
+    unread: int = 0
+    """Texts that are longer than the model reads; nothing is found in them."""
 
     def to_dict(self) -> dict[str, Any]:
         """{"n", "micro_f1", "macro_f1", "baseline", "per_relation", ...}."""
@@ -49,6 +52,7 @@ class RelationsResult:
             "n": sum(1 if e.single else len(e.asked) for e in self.examples),
             "texts": len(self.examples),
             "facts": sum(map(len, gold)),
+            "unread": self.unread,
             **scores(gold, self.found),
             "baseline": {"majority": scores(gold, majority)},
             "per_relation": per_relation(gold, self.found),
@@ -85,6 +89,8 @@ def evaluate_relations(
 ) -> RelationsResult:
     """Finds the relations of texts whose mentions are given.
 
+    Of a text that is longer than the model's context all facts count as missed.
+
     Args:
         extractor: A run that has learnt relations.
         examples: Texts with judged pairs.
@@ -102,20 +108,17 @@ def evaluate_relations(
         what = "no judged pair" if not judged else "none of the relations that the run has learnt"
         wrong = min(stated, default="")
         raise ConfigError(f"{data} {split} has {what}", nearest(wrong, known) if wrong else "")
-    read = list(read_examples(extractor.model, judged, extractor.vocabulary, _twice(extractor)))
-    if len(read) != len(judged):
-        raise ConfigError(
-            f"{len(judged) - len(read)} texts are longer than the model's context",
-            "cut them into shorter texts",
-        )
-    margins = extractor.relations(read)
-    pairs = zip(judged, margins, strict=True)
-    found = tuple(facts_of(e, rows, extractor.vocabulary.relations) for e, rows in pairs)
-    return RelationsResult(data, split, tuple(judged), found, tuple(sorted(stated - known)))
-
-
-def _twice(extractor: Extractor) -> bool:
-    return extractor.recipe.relations.twice
+    model, vocabulary = extractor.model, extractor.vocabulary
+    twice = extractor.recipe.relations.twice
+    fitting = [fits(model, example, twice) for example in judged]
+    read = list(read_examples(model, compress(judged, fitting), vocabulary, twice))
+    margins = iter(extractor.relations(read))
+    found = tuple(
+        facts_of(e, next(margins), vocabulary.relations) if fit else frozenset[Fact]()
+        for e, fit in zip(judged, fitting, strict=True)
+    )
+    missing = tuple(sorted(stated - known))
+    return RelationsResult(data, split, tuple(judged), found, missing, fitting.count(False))
 
 
 def facts_of(

@@ -57,6 +57,21 @@ def relation_logits(
     Returns:
         (P, R + 1) float32; column 0 is the threshold: a relation above it holds.
     """
+    known = pair_features(parameters, things, kinds, pairs)
+    out: torch.Tensor = known @ parameters["out"].T + parameters["out_bias"]
+    return out
+
+
+def pair_features(
+    parameters: nn.ParameterDict,
+    things: torch.Tensor,
+    kinds: torch.Tensor,
+    pairs: torch.Tensor,
+) -> torch.Tensor:
+    """(P, width) what the head knows of pairs before it tells their relations.
+
+    Arguments as for `relation_logits`.
+    """
     first, second = things[pairs[:, 0]], things[pairs[:, 1]]  # (P, F)
     inner = (
         first @ parameters["head"].T
@@ -66,8 +81,7 @@ def relation_logits(
         + parameters["tail_kind"][kinds[pairs[:, 1]]]
         + parameters["bias"]
     )
-    out: torch.Tensor = functional.gelu(inner) @ parameters["out"].T + parameters["out_bias"]
-    return out
+    return functional.gelu(inner)
 
 
 def link_parameters(hidden: int, width: int, seed: int, memory: int = 0) -> nn.ParameterDict:

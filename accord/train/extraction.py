@@ -97,11 +97,12 @@ def gather_examples(
     corpora, known = [load_corpus(name) for name in names], other_ids(graph)
     held = [e for examples in corpora for e in _part(examples, known, "valid")]
     found = [e for examples in corpora for e in _part(examples, known, "train")]
-    if _needs_graph(recipe):
+    files = list(texts)
+    if _needs_graph(recipe) and (files or recipe.descriptions):
         source = DistantSource(graph, MentionIndex(graph))
-        for path in texts:
+        for path in files:
             found += source.texts(read_pieces(path))
-        found += source.descriptions()
+        found += source.descriptions() if recipe.descriptions else []
     held = sample(held, recipe.loop.validate_queries, recipe.seed)
     held = held if recipe.loop.validate_every else []
     say(f"{len(found):,} texts with mentions to learn from, {len(held):,} held out")
@@ -184,15 +185,21 @@ def read_examples(
     twice: bool = RelationsConfig().twice,
 ) -> Iterator[ReadExample]:
     """Examples as the model reads them; those longer than its context are left out, counted."""
-    limit, left = model.longest, 0
+    left = 0
     for example in examples:
-        text = read_spans(model, example.mentions.text, example.mentions.spans, twice)
-        if limit and length(text.sequence) > limit:
+        if not fits(model, example, twice):
             left += 1
         elif example.things:
+            text = read_spans(model, example.mentions.text, example.mentions.spans, twice)
             yield ReadExample.of(example, text, vocabulary)
     if left:
-        say(f"{left:,} texts are left out: the model reads {limit:,} tokens at once")
+        say(f"{left:,} texts are left out: the model reads {model.longest:,} tokens at once")
+
+
+def fits(model: KnowledgeModel, example: RelationExample, twice: bool) -> bool:
+    """Whether a model reads a whole text at once."""
+    read = read_spans(model, example.mentions.text, (), twice) if model.longest else None
+    return read is None or length(read.sequence) <= model.longest
 
 
 def read_spans(

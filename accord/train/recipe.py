@@ -136,6 +136,9 @@ class Recipe:
 
     seed: int = 0
     """Of weights, order, negatives and dropout."""
+    descriptions: bool = True
+    """Learn relations, links and language from the graph's descriptions too; false learns from
+    `--data` and `--text` alone, as fine-tuning on a labelled task should."""
     missing: Literal["refuse", "leave-out"] = "refuse"
     """An objective without data to learn from: an error, or left out with a word about it. One
     whose weight is given by `--set` is never left out."""
