@@ -16,12 +16,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from accord.decode.likeness import Likeness, WordVectors
 from accord.decode.planner_features import (
+    LIKE,
     MASK,
     STEM,
     TOPIC,
     Columns,
     Float32,
+    like_paths,
+    like_steps,
     question_features,
     topic_features,
 )
@@ -86,8 +90,14 @@ class PlannerWeights:
     """(F, K)"""
     topic: Float32
     """(7,) in the order of `TOPIC`."""
+    likeness: Float32
+    """(3,) of how like the question's words are to the steps: `accord.decode.planner_features`."""
     hops: int
     """Steps of a path at most."""
+    vectors: WordVectors | None = None
+    """By which words are compared; None where their letters alone tell."""
+    returns: bool = False
+    """Whether paths may return to their topic, in the questions that it has learnt from."""
 
     @property
     def words(self) -> frozenset[str]:
@@ -102,8 +112,13 @@ class PlannerWeights:
         file.parent.mkdir(parents=True, exist_ok=True)
         said = {"rows": json.dumps(list(self.rows)), "columns": json.dumps(list(self.columns))}
         said |= {"hops": str(self.hops), "topic": json.dumps(TOPIC)}
+        said["returns"] = json.dumps(self.returns)
+        parts = {"weight": self.weight, "topic": self.topic, "likeness": self.likeness}
+        if self.vectors is not None:
+            said["words"] = json.dumps(self.vectors.words)
+            parts["vectors"] = self.vectors.vectors.astype(np.float16)
         partial = file.with_name(file.name + ".partial")
-        save_file({"weight": self.weight, "topic": self.topic}, partial, said)
+        save_file({key: np.ascontiguousarray(part) for key, part in parts.items()}, partial, said)
         partial.replace(file)
         return file
 
@@ -120,14 +135,20 @@ class PlannerWeights:
             with safe_open(str(path), framework="numpy") as file:
                 said = file.metadata()
                 rows, columns = (json.loads(said[key]) for key in ("rows", "columns"))
-                weight, topic = file.get_tensor("weight"), file.get_tensor("topic")
-                hops = int(said["hops"])
+                names = list(file.keys())
+                parts = {key: file.get_tensor(key).astype(np.float32) for key in names}
+                hops, words = int(said["hops"]), tuple(json.loads(said.get("words", "[]")))
+                returns = bool(json.loads(said["returns"]))
+            weight, topic, likeness = (parts[key] for key in ("weight", "topic", "likeness"))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             hint = "`accord eval asking --fit --out` writes such a file"
             raise DataError(f"no planner can be read: {error}", path, hint=hint) from error
-        if weight.shape != (len(rows), len(columns)) or topic.shape != (len(TOPIC),):
+        fit = weight.shape == (len(rows), len(columns)) and topic.shape == (len(TOPIC),)
+        if not fit or likeness.shape != (LIKE,) or (words and len(words) != len(parts["vectors"])):
             raise DataError("the planner's parts do not fit together", path, hint="make it anew")
-        return cls(_numbered(rows), _numbered(columns), weight, topic, hops)
+        vectors = WordVectors(words, parts["vectors"]) if words else None
+        numbered = _numbered(rows), _numbered(columns)
+        return cls(*numbered, weight, topic, likeness, hops, vectors, returns)
 
 
 def _numbered(names: Sequence[str]) -> dict[str, int]:
@@ -149,6 +170,7 @@ class Planner:
         self.hops = hops or weights.hops
         self._columns = Columns(schema.texts, weights.columns, self.hops)
         self._words = weights.words
+        self._likeness = Likeness(schema, weights.vectors)
         learnt = [c for c in weights.columns if c.startswith("any ")]
         self._any = [weights.columns[column] for column in learnt]
         self._steps = {column.removeprefix("any "): i for i, column in enumerate(learnt)}
@@ -174,8 +196,7 @@ class Planner:
         """
         parts: list[tuple[int, Int64, Float32]] = []
         for number, opening in enumerate(openings):
-            u = self.weigh(opening.said)
-            for paths, scores in self.levels(opening.first, u):
+            for paths, scores in self.levels(opening):
                 parts.append((number, paths, scores + np.float32(opening.worth)))
         return _ranked(parts)
 
@@ -198,13 +219,11 @@ class Planner:
         places = [self._steps.get(self.schema.texts[step], -1) for step in path]
         asked, covered, weighed = np.zeros(len(path)), 0.0, 0.0
         for word in said:
-            share = self._associated(word)
-            if share is None:
-                weighed += word not in FUNCTION_WORDS
-                continue
-            credit = np.array([share[place] if place >= 0 else 0.0 for place in places])
-            credit /= share.max()
-            weight = _peak(share)
+            share, alike = self._associated(word), self._likeness.of(word)[list(path)]
+            weight, credit = float(word not in FUNCTION_WORDS), alike
+            if share is not None:
+                known = np.array([share[place] if place >= 0 else 0.0 for place in places])
+                weight, credit = _peak(share), np.maximum(alike, known / share.max())
             asked = np.maximum(asked, credit * (weight > PLAIN))
             covered, weighed = covered + weight * credit.max(), weighed + weight
         return Signs(covered / weighed if weighed else 0.0, float(asked.mean()))
@@ -222,28 +241,32 @@ class Planner:
         shares = np.exp(scores - scores.max())
         return np.asarray(shares / shares.sum())
 
-    def levels(self, first: Int64, u: Float32) -> list[tuple[Int64, Float32]]:
+    def levels(self, opening: Opening) -> list[tuple[Int64, Float32]]:
         """Paths of each length with their scores.
 
         Args:
-            first: (n,) steps that they may begin with.
-            u: As `weigh` gives it.
+            opening: Where they may begin.
 
         Returns:
             For each length (N, k) paths and (N,) scores; of more than 512 only the best by what is
             settled are made longer.
         """
-        paths = first.reshape(-1, 1)
+        u, alike = self.weigh(opening.said), like_steps(self._likeness, opening.said)
+        paths = opening.first.reshape(-1, 1)
         settled = self._columns.lasting(paths, u)
-        found = [(paths, settled + self._columns.ending(paths, u))]
+        found = [(paths, settled + self._ending(paths, u, alike))]
         for _ in range(1, self.hops):
             if len(paths) > WIDTH:
                 best = np.argsort(-settled, kind="stable")[:WIDTH]
                 paths, settled = paths[best], settled[best]
             which, paths = self.schema.longer(paths)
             settled = settled[which] + self._columns.lasting(paths, u)
-            found.append((paths, settled + self._columns.ending(paths, u)))
+            found.append((paths, settled + self._ending(paths, u, alike)))
         return found
+
+    def _ending(self, paths: Int64, u: Float32, alike: Float32) -> Float32:
+        like = like_paths(alike, paths) @ self.weights.likeness
+        return np.asarray(self._columns.ending(paths, u) + like)
 
 
 def _peak(share: Float32) -> float:

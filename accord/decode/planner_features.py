@@ -9,7 +9,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from accord.decode.likeness import Likeness
 from accord.graph.graph import Int64
+from accord.text.function_words import FUNCTION_WORDS
 from accord.text.mentions import Mention
 
 MASK = "_"
@@ -22,6 +24,8 @@ PRONOUNS = frozenset(
         "it its itself he him his she her hers they them their theirs this these those",
     )
 )
+LIKE = 3
+"""Columns of `like_paths`."""
 TOPIC = ("share", "one word", "two words", "longer", "capital", "marked", "ordinary")
 """What is seen of a mention."""
 Float32 = npt.NDArray[np.float32]
@@ -76,6 +80,29 @@ def question_features(said: Sequence[str]) -> list[str]:
 def trust(feature: str) -> float:
     """How much a feature of questions is trusted: a word more than a run of words around it."""
     return (1.0, 0.5, 0.3)[min(2, feature.count(" "))]
+
+
+def like_steps(likeness: Likeness, said: Sequence[str]) -> Float32:
+    """(W, S) how like each content word of a question is to each step; one row at least."""
+    content = [word for word in said if word != MASK and word not in FUNCTION_WORDS]
+    rows = [likeness.of(word) for word in content] or [likeness.of("")]
+    return np.stack(rows)
+
+
+def like_paths(alike: Float32, paths: Int64) -> Float32:
+    """How far the words of a question and each path are like each other.
+
+    Args:
+        alike: (W, S) as `like_steps` gives it.
+        paths: (N, k) paths.
+
+    Returns:
+        (N, 3) the mean over words of the likest step, the mean over steps of the likest word, and
+        the least of the latter.
+    """
+    words = alike[:, paths].max(axis=2).mean(axis=0)
+    steps = alike.max(axis=0)[paths]
+    return np.stack([words, steps.mean(axis=1), steps.min(axis=1)], axis=1)
 
 
 def topic_features(mention: Mention, share: float, known: frozenset[str]) -> Float32:

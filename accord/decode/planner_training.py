@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from accord.decode.likeness import Likeness, WordVectors
 from accord.decode.planner import PlannerWeights
 from accord.decode.planner_features import (
+    LIKE,
     TOPIC,
     Float32,
+    like_paths,
+    like_steps,
     masked,
     path_features,
     question_features,
@@ -25,6 +30,7 @@ from accord.errors import ConfigError, DataError
 from accord.graph.graph import Int64
 from accord.progress import track
 
+Floats = npt.NDArray[np.floating[Any]]
 MOST_PATHS = 6000
 """Paths that compete in training, at most; those that are right are always among them."""
 
@@ -42,21 +48,21 @@ class PlannerConfig:
     learning_rate: float = 0.1
     dropout: float = 0.3
     """Share of a question's features that a step does not see, so that it learns from all."""
+    unseen: float = 0.15
+    """Share of questions read without any feature, by the likeness of words alone."""
     decay: float = 1e-4
     """Share by which weights shrink a step."""
-    per_wording: int = 6
-    """Questions that differ in nothing but the topic, at most."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.hops <= 4:
             raise ConfigError(f"hops is {self.hops}", "use 1 to 4")
-        if min(self.epochs, self.batch, self.per_wording) < 1:
-            raise ConfigError("epochs, batch and per_wording count something", "use 1 or more")
+        if min(self.epochs, self.batch) < 1:
+            raise ConfigError("epochs and batch count something", "use 1 or more")
         if self.learning_rate <= 0 or self.decay < 0:
             raise ConfigError("learning_rate or decay is out of range", "use more than 0")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout is {self.dropout}", "use 0 up to, not including, 1")
+        if not (0 <= self.dropout < 1 and 0 <= self.unseen < 1):
+            raise ConfigError("dropout or unseen is out of range", "use 0 up to, not including, 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +79,15 @@ class _Rows:
     """Steps that paths of each row may begin with."""
     gold: list[Int64]
     """Right paths of each row."""
+    alike: list[Float32]
+    """(P, 3) of each row: how like question and paths are."""
 
 
 def train_planner(
-    asked: Sequence[Asked], schema: Schema, config: PlannerConfig | None = None
+    asked: Sequence[Asked],
+    schema: Schema,
+    config: PlannerConfig | None = None,
+    vectors: WordVectors | None = None,
 ) -> PlannerWeights:
     """Learns which words of questions ask for which steps.
 
@@ -84,6 +95,8 @@ def train_planner(
         asked: Questions with their right paths.
         schema: The graph's steps.
         config: How it learns; None for the defaults.
+        vectors: By which words never learnt are compared with those of relations; None compares
+            letters.
 
     Returns:
         The weights, by which topic and path are the most probable reading of their questions.
@@ -98,13 +111,13 @@ def train_planner(
             hint="a question needs a topic that it names, and a pattern or answers in the graph",
         )
     rng = np.random.default_rng(config.seed)
-    chosen = _thinned(asked, config.per_wording, rng)
-    paths = _paths(chosen, schema, config.hops, rng)
+    paths = _paths(asked, schema, config.hops, rng)
     columns = _numbered(chain.from_iterable(path_features(_texts(schema, p)) for p in paths))
-    says = [_gold_words(item) for item in chosen]
+    says = [item.words for item in asked]
     rows = _numbered(chain.from_iterable(map(question_features, chain.from_iterable(says))))
     known = frozenset(row for row in rows if " " not in row and not row.endswith("-"))
-    data = _rows(chosen, schema, rows, known, {path: i for i, path in enumerate(paths)})
+    likeness = _PathLikeness(Likeness(schema, vectors), paths)
+    data = _rows(asked, schema, rows, known, {path: i for i, path in enumerate(paths)}, likeness)
     seen = np.zeros((len(paths), len(columns)), dtype=np.float32)
     for i, path in enumerate(paths):
         seen[i, [columns[f] for f in path_features(_texts(schema, path))]] = 1
@@ -112,9 +125,9 @@ def train_planner(
     scale = np.array([trust(row) for row in rows], dtype=np.float32)
     learner = _Learner(data, seen, firsts, scale, config, rng)
     learner.fit()
-    return PlannerWeights(
-        rows, columns, learner.weight * scale[:, None], learner.topic, config.hops
-    )
+    weight = learner.weight * scale[:, None]
+    alike = learner.likeness
+    return PlannerWeights(rows, columns, weight, learner.topic, alike, config.hops, vectors)
 
 
 def _numbered(names: chain[str]) -> dict[str, int]:
@@ -123,27 +136,6 @@ def _numbered(names: chain[str]) -> dict[str, int]:
 
 def _texts(schema: Schema, path: Path) -> list[str]:
     return [schema.texts[step] for step in path]
-
-
-def _gold_words(item: Asked) -> list[list[str]]:
-    """The words of a question without its topic, for each mention of it."""
-    return [
-        masked(item.question.question, m.start, m.end)
-        for m in item.mentions
-        if any(c.entity in item.topics for c in m.candidates)
-    ]
-
-
-def _thinned(asked: Sequence[Asked], most: int, rng: np.random.Generator) -> list[Asked]:
-    """At most so many questions of a wording, drawn."""
-    count: Counter[tuple[str, ...]] = Counter()
-    found = []
-    for i in rng.permutation(len(asked)).tolist():
-        wording = tuple(_gold_words(asked[i])[0])
-        count[wording] += 1
-        if count[wording] <= most:
-            found.append(asked[i])
-    return found
 
 
 def _paths(
@@ -174,21 +166,52 @@ def _rows(
     rows: dict[str, int],
     known: frozenset[str],
     place: dict[Path, int],
+    likeness: _PathLikeness,
 ) -> _Rows:
     offsets, features, topics, first, gold = [0], list[Int64](), list[Float32](), [], []
+    alike: list[Float32] = []
     none = np.zeros(0, dtype=np.int64)
     for item in asked:
         right = np.array(sorted(place[path] for path in item.paths), dtype=np.int64)
         for mention in item.mentions:
-            said = question_features(masked(item.question.question, mention.start, mention.end))
-            mine = np.array([rows[f] for f in said if f in rows], dtype=np.int64)
+            said = masked(item.question.question, mention.start, mention.end)
+            seen = [rows[f] for f in question_features(said) if f in rows]
+            mine = np.array(seen, dtype=np.int64)
             for candidate in mention.candidates:
                 features.append(mine)
+                alike.append(likeness(said))
                 topics.append(topic_features(mention, candidate.score, known))
                 first.append(schema.at(candidate.entity))
                 gold.append(right if candidate.entity in item.topics else none)
         offsets.append(len(features))
-    return _Rows(np.array(offsets), features, np.array(topics), first, gold)
+    return _Rows(np.array(offsets), features, np.array(topics), first, gold, alike)
+
+
+class _PathLikeness:
+    """How like questions are to the paths that compete, each wording read once."""
+
+    def __init__(self, likeness: Likeness, paths: Sequence[Path]) -> None:
+        self._likeness = likeness
+        self._count = len(paths)
+        lengths = np.array([len(path) for path in paths])
+        self._levels = [
+            (rows, np.array([paths[i] for i in rows.tolist()], dtype=np.int64))
+            for n in range(1, int(lengths.max()) + 1)
+            if len(rows := np.flatnonzero(lengths == n))
+        ]
+        self._known: dict[tuple[str, ...], Float32] = {}
+
+    def __call__(self, said: Sequence[str]) -> Float32:
+        """(P, 3)"""
+        # A name that was not masked says nothing of relations.
+        key = tuple(word for word in said if self._likeness.of(word).any())
+        if key not in self._known:
+            alike = like_steps(self._likeness, said)
+            found = np.zeros((self._count, LIKE), dtype=np.float32)
+            for rows, paths in self._levels:
+                found[rows] = like_paths(alike, paths)
+            self._known[key] = found
+        return self._known[key]
 
 
 class _Learner:
@@ -207,7 +230,9 @@ class _Learner:
         self.config, self.rng = config, rng
         self.weight = np.zeros((len(scale), seen.shape[1]), dtype=np.float32)
         self.topic = np.zeros(len(TOPIC), dtype=np.float32)
-        self._moments = [(np.zeros_like(p), np.zeros_like(p)) for p in (self.weight, self.topic)]
+        self.likeness = np.zeros(LIKE, dtype=np.float32)
+        every = (self.weight, self.topic, self.likeness)
+        self._moments = [(np.zeros_like(p), np.zeros_like(p)) for p in every]
         self._step = 0
         self._others: dict[bytes, Int64] = {}
 
@@ -229,16 +254,16 @@ class _Learner:
         sizes = data.offsets[part + 1] - data.offsets[part]
         begins = np.cumsum(sizes) - sizes
         read = self._read(rows)
-        logits = read @ self.weight @ self.seen.T + (data.topic[rows] @ self.topic)[:, None]
-        right = np.full(logits.shape, -np.inf, dtype=np.float32)
+        alike = np.stack([data.alike[row] for row in rows.tolist()])
+        logits: Floats = read @ self.weight @ self.seen.T + alike @ self.likeness
+        logits += (data.topic[rows] @ self.topic)[:, None]
+        right: Floats = np.full(logits.shape, -np.inf, dtype=np.float32)
         for i, row in enumerate(rows.tolist()):
             logits[i, self._barred(row)] = -np.inf
             right[i, data.gold[row]] = logits[i, data.gold[row]]
-        gap = _shares(right, begins, sizes) - _shares(logits, begins, sizes)
-        gap /= len(part)
-        topic: Float32 = data.topic[rows].T @ gap.sum(axis=1)
-        weight: Float32 = read.T @ (gap @ self.seen)
-        self._climb(weight, topic, rate)
+        gap = (_shares(right, begins, sizes) - _shares(logits, begins, sizes)) / len(part)
+        parts: list[Floats] = [read.T @ (gap @ self.seen), data.topic[rows].T @ gap.sum(axis=1)]
+        self._climb([*parts, np.einsum("rp,rpk->k", gap, alike)], rate)
 
     def _barred(self, row: int) -> Int64:
         """The paths that do not begin at a row's topic."""
@@ -252,24 +277,26 @@ class _Learner:
         found = np.zeros((len(rows), len(self.weight)), dtype=np.float32)
         keep = 1 - self.config.dropout
         for i, row in enumerate(rows.tolist()):
+            if self.rng.random() < self.config.unseen:
+                continue
             mine = self.data.features[row]
             mine = mine[self.rng.random(len(mine)) < keep]
             found[i, mine] = self.scale[mine] / np.float32(keep)
         return found
 
-    def _climb(self, weight: Float32, topic: Float32, rate: float) -> None:
+    def _climb(self, gradients: Sequence[Floats], rate: float) -> None:
         """One step of Adam along the gradients."""
         self._step += 1
-        parts: list[tuple[Float32, Float32]] = [(self.weight, weight), (self.topic, topic)]
-        for (p, gradient), (first, second) in zip(parts, self._moments, strict=True):
-            first += 0.1 * (gradient - first)
-            second += 0.01 * (gradient * gradient - second)
+        every: tuple[Floats, ...] = (self.weight, self.topic, self.likeness)
+        for p, gradient, (first, second) in zip(every, gradients, self._moments, strict=True):
+            first[...] = 0.9 * first + 0.1 * gradient
+            second[...] = 0.99 * second + 0.01 * gradient * gradient
             step = first / (1 - 0.9**self._step)
             size = np.sqrt(second / (1 - 0.99**self._step)) + 1e-8
             p[...] = (1 - self.config.decay) * (p + self.config.learning_rate * rate * step / size)
 
 
-def _shares(logits: Float32, begins: Int64, sizes: Int64) -> Float32:
+def _shares(logits: Floats, begins: Int64, sizes: Int64) -> Floats:
     """(R, P) softmax over all rows of a question; -inf counts nothing."""
     top = np.maximum.reduceat(logits.max(axis=1), begins)
     top = np.where(np.isfinite(top), top, 0)

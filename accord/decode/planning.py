@@ -84,8 +84,13 @@ class Planning:
 
     def _existing(self, candidate: Candidate, start: Known) -> Known | None:
         path = plan_of(self.schema, start.plan.topic, candidate.path)
-        plan = Plan(path.topic, (*start.plan.steps, *path.steps), path.attribute)
-        return self.plans.worded(plan) if self.plans.exists(plan) else None
+        steps, returns = (*start.plan.steps, *path.steps), self.planner.weights.returns
+        # A path that leads to nothing but its topic is better than none.
+        for again in dict.fromkeys((returns, True)):
+            plan = Plan(path.topic, steps, path.attribute, again)
+            if self.plans.exists(plan):
+                return self.plans.worded(plan)
+        return None
 
     def _after(self, frontier: Int64) -> Int64:
         found = [self.schema.at(entity) for entity in frontier[:MOST].tolist()]

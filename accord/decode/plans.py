@@ -30,6 +30,12 @@ class Plan:
     steps: tuple[Step, ...] = ()
     attribute: str = ""
     """Property whose literal values are the answers; empty where entities are."""
+    returns: bool = False
+    """Whether it may pass or end at its topic again, as a person is a child of their mother."""
+
+    def left_out(self, number: int, ends: Int64) -> Int64:
+        """(n,) of what the step of a number, from 1 on, leads to that which counts."""
+        return ends if number == 1 or self.returns else ends[ends != self.topic]
 
     @property
     def hops(self) -> int:
@@ -128,7 +134,7 @@ class Plans:
         here, singles = np.array([plan.topic], dtype=np.int64), []
         for number, step in enumerate(plan.steps, 1):
             here = self.ends(here, step)
-            here = here[here != plan.topic] if number > 1 else here
+            here = plan.left_out(number, here)
             singles.append(len(here) == 1)
         return self._worded(Known(plan, here[: self._limit], tuple(singles)))
 
@@ -142,7 +148,7 @@ class Plans:
         here = np.array([plan.topic], dtype=np.int64)
         for number, step in enumerate(plan.steps, 1):
             here = self.ends(here, step)
-            here = here[here != plan.topic] if number > 1 else here
+            here = plan.left_out(number, here)
         if not plan.attribute:
             return bool(len(here))
         rows = self.graph.attributes[self._attribute_rows(here), 1]
@@ -151,14 +157,14 @@ class Plans:
     def reach(self, plan: Plan) -> Reached:
         """Follows a plan to all that it leads to; nothing is cut off.
 
-        The topic itself is no answer of a plan of several steps that returns to it.
+        The topic itself is no answer of a plan of several steps, unless that `returns`.
         """
         here = np.array([plan.topic], dtype=np.int64)
         walked: list[Int64] = []
         for number, step in enumerate(plan.steps, 1):
             rows = np.unique(np.concatenate([self._follow(here, n) for n in step]))
             ends = self._ends(rows, step, here)
-            here = np.unique(ends[ends != plan.topic] if number > 1 else ends)
+            here = np.unique(plan.left_out(number, ends))
             walked.append(rows)
         attributes = self._attribute_rows(here) if plan.attribute else np.zeros(0, np.int64)
         if plan.attribute:
