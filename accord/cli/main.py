@@ -48,10 +48,19 @@ def load_command(name: str) -> Any:
     module, attribute, _ = COMMANDS[name]
     target = getattr(importlib.import_module(module), attribute)
     if isinstance(target, typer.Typer):
-        return typer.main.get_command(target)
-    single = typer.Typer(add_completion=False)
+        return _group(target)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name)(target)
     return typer.main.get_command(single)
+
+
+def _group(target: typer.Typer) -> Any:
+    """A group whose plain help page wraps what its commands do, where click would cut it."""
+    target.rich_markup_mode = None
+    group: Any = typer.main.get_command(target)
+    for command in group.commands.values():
+        command.short_help = " ".join((command.help or "").partition("\n\n")[0].split())
+    return group
 
 
 class LazyGroup(TyperGroup):
@@ -86,7 +95,8 @@ class LazyGroup(TyperGroup):
         return name, load_command(name), args[1:]
 
 
-app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False)
+# Help pages as plain text: importing rich for them would take longer than all the rest of a start.
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()

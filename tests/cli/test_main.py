@@ -35,7 +35,7 @@ def test_help_imports_no_command_and_nothing_heavy() -> None:
         "import sys, accord\n"
         "from accord.cli.main import main\n"
         "assert main(['--help']) == 0\n"
-        "heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'pyoxigraph', 'numba'}\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'pyoxigraph', 'numba', 'rich'}\n"
         "loaded = {m.split('.')[0] for m in sys.modules}\n"
         "groups = {m for m in sys.modules if m.startswith('accord.cli.')}\n"
         "print(sorted(heavy & loaded), sorted(groups), file=sys.stderr)\n"
@@ -49,6 +49,12 @@ def test_every_command_loads_and_has_help(name: str, capsys: pytest.CaptureFixtu
     assert load_command(name) is not None
     assert main([name, "--help"]) == 0
     assert name in capsys.readouterr().out
+
+
+def test_a_groups_help_says_all_that_its_commands_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["graph", "--help"]) == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert "the store of record and a snapshot." in page and "..." not in page.split("Commands")[1]
 
 
 def test_unknown_command_suggests_the_nearest() -> None:
