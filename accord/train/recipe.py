@@ -21,6 +21,7 @@ from accord.objectives.relations import RelationsConfig
 from accord.objectives.spans import SpansConfig
 from accord.objectives.structure import StructureConfig
 from accord.text.render import TextConfig
+from accord.train.mixing import Balance, Order
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class LoopConfig:
     """Share of the steps in which the learning rate rises."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the learning rate falls."""
-    order: Literal["simultaneous", "staged", "alternating"] = "simultaneous"
+    order: Order = "simultaneous"
     """When objectives are trained: all in every step; stage by stage (facts of the graph, then
     texts about them, then answers); or stages in turn, step by step. Language is in all steps."""
-    balance: Literal["none", "uncertainty", "gradient"] = "none"
+    balance: Balance = "none"
     """What weights mean: factors of losses; their starts, learnt from there (uncertainty); or
     shares of the gradient at what is read."""
     accumulation: int = 1

@@ -44,7 +44,7 @@ def joint(**settings: Any) -> Recipe:
 
 def test_all_objectives_learn_in_one_run_and_each_is_logged(tmp_path: Path) -> None:
     project = tiny_project(tmp_path, joint())
-    overrides = ["loop.balance=gradient", "loop.order=alternating"]
+    overrides = ["loop.balance=gradient", "loop.order=alternating", "log_every=1"]
     train_run(**project, out=tmp_path / "run", overrides=overrides)
     lines = RunFolder(tmp_path / "run").lines()
     told = set().union(*lines)
