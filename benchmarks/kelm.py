@@ -13,7 +13,7 @@ The memory of a task is what the recipe `structure` learns on its graph. Both ar
 recipe, data, steps and seeds; arm `without` has fusion=off. A cell is one arm with one seed; it is
 a run folder that goes on where it was stopped and a file of figures, both in --folder, so a
 benchmark that was stopped goes on. The difference is tested by resampling texts, seeds pooled.
---plan trains the memory alone and says how long a cell takes.
+--plan trains nothing and says how long a cell takes, from a few steps.
 Writes benchmarks/results/kelm-TASK.json.
 """
 
@@ -214,7 +214,7 @@ def without(example: RelationExample, relations: set[str]) -> RelationExample:
 
 STRUCTURE = ("structure.negatives=1024", "structure.batch_size=1024", "steps=1500")
 """Settings of the memories: graphs of thousands of entities."""
-NO_LINKING = ("linking.weight=0", "modelling.weight=0", "descriptions=false")
+NO_LINKING = ("linking.weight=0", "modelling.weight=0", "descriptions=false", "projection=0")
 TASKS = {
     "semeval": Task(
         "conceptnet-100k", named("semeval-2010-task-8"), semeval,
@@ -300,9 +300,10 @@ def shown(found: Mapping[str, Any]) -> str:
 
 
 def planned(task: Task, given: argparse.Namespace, folder: Path) -> Cell:
-    """How long one cell of each arm takes here; the memory is trained first."""
+    """How long one cell takes here; that of arm `with` only once its memory is trained."""
     graph, found = load_graph(task.graph), {}
-    for arm in ARMS:
+    made = model_folder(folder / f"structure-{task.graph}") is not None
+    for arm in ARMS if made else ARMS[:1]:
         recipe = load_config(Recipe, "kelm-encoder", overrides(task, arm, given, folder))
         found[arm] = plan_run(recipe, graph, folder=folder, data=task.data(folder))
         said = {key: clock(found[arm][f"{key}_seconds"]) for key in ("train", "validation")}

@@ -30,7 +30,9 @@ def plan(
     ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option("--data", help="Annotated corpus or JSONL file; repeatable."),
+        typer.Option(
+            "--data", help="Labelled data: a corpus, a choice set or a JSONL file; repeatable."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, ...")] = None,
     as_json: JsonFlag = False,

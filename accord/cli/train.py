@@ -32,7 +32,9 @@ def train(
     ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option("--data", help="Annotated corpus or JSONL file; repeatable."),
+        typer.Option(
+            "--data", help="Labelled data: a corpus, a choice set or a JSONL file; repeatable."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")

@@ -96,5 +96,6 @@ def test_bare_texts_and_those_too_long_are_measured(tmp_path: Path) -> None:
     assert len(found.examples) == 2
     documents = read_documents(extractor, test)
     assert [len(d.stated) for d in documents] == [0, 1]
-    assert documents[1].stated == (({"norway"}, "city_of", {"sweden"}),)
+    norway, sweden = frozenset({"norway"}), frozenset({"sweden"})
+    assert documents[1].stated == ((norway, "city_of", sweden),)
     assert all(0.05 <= sure <= 1 for d in documents for _, sure in d.found)
