@@ -5,7 +5,8 @@
 semeval     SemEval-2010 task 8: official macro-F1. Memory: ConceptNet-100k.
 few-shot    FewRel val_wiki and val_nyt: 5-way, 1 and 5 shots. Trained on Re-DocRED without the
             relations that are measured and without types; not comparable with published figures.
-linking     mentions of FewRel to FB15k-237 by wikidata_id, split by entity; beside the name prior.
+linking     mentions of FewRel to FB15k-237 by wikidata_id, split by entity, and of WebQSP's
+            questions, from which nothing is learnt; beside the name prior.
 extraction  Re-DocRED, 450 documents to learn from, 50 for valid: F1 with given mentions, and of
             triples out of bare text. Not comparable with published figures.
 
@@ -158,7 +159,7 @@ def linking(run: Path, graph: str, given: argparse.Namespace) -> Measured:
     extractor, known = Extractor.open(run), load_graph(graph)
     figures: Cell = {}
     items: dict[str, Float64] = {}
-    for name in ("fewrel-wiki", "fewrel-nyt"):
+    for name in ("fewrel-wiki", "fewrel-nyt", "webqsp"):
         examples = load_links(name, "test", known)
         some = examples[: given.limit] if given.limit else examples
         result = evaluate_linking(extractor, known, some, name, "test")

@@ -1,6 +1,6 @@
-"""Annotated corpora by name: SemEval-2010 task 8, Re-DocRED, FewRel, CrossNER.
+"""Annotated corpora by name: SemEval-2010 task 8, Re-DocRED, FewRel, CrossNER, WebQSP's entities.
 
-They are looked for below ``ACCORD_DATA/relation-extraction``; their counts are checked. A text that
+They are looked for below ``ACCORD_DATA``; their counts are checked. A text that
 a corpus gives as words is those words with single spaces between them.
 """
 
@@ -36,6 +36,8 @@ class _Part:
     count: int
     split: Callable[[int], str]
     """The split of an item by its number."""
+    folder: str = FOLDER
+    """Below ACCORD_DATA."""
 
 
 def corpus_names() -> list[str]:
@@ -95,7 +97,7 @@ def with_types(examples: list[RelationExample]) -> list[RelationExample]:
 
 
 def _read_part(part: _Part, parse: Parse) -> Iterator[RelationExample]:
-    path, number = _find(part.path), -1
+    path, number = _find(part.path, part.folder), -1
     for number, (line, record) in enumerate(read_records(path)):
         try:
             yield parse(record, part.split(number))
@@ -109,12 +111,12 @@ def _check_count(path: Path, found: int, expected: int) -> None:
         raise DataError(f"{found} items, there must be {expected}", path, hint="fetch it anew")
 
 
-def _find(name: str) -> Path:
+def _find(name: str, folder: str = FOLDER) -> Path:
     mirror = os.environ.get("ACCORD_DATA", "")
-    path = Path(mirror) / FOLDER / name
+    path = Path(mirror) / folder / name
     if not mirror or not path.is_file():
-        where = str(path) if mirror else f"ACCORD_DATA/{FOLDER}/{name}"
-        hint = f"put it at {FOLDER}/{name} below ACCORD_DATA"
+        where = str(path) if mirror else f"ACCORD_DATA/{folder}/{name}"
+        hint = f"put it at {folder}/{name} below ACCORD_DATA"
         raise DataError("the corpus is not at hand", where, hint=hint)
     return path
 
@@ -173,6 +175,18 @@ def _fewrel(record: dict[str, Any], split: str) -> RelationExample:
     example = MentionExample(words.text, tuple(spans), split)
     fact = (0, str(record["relation"]), 1)
     return RelationExample(example, tuple(things), (fact,), ((0, 1),), single=True)
+
+
+def _webqsp(record: dict[str, Any], split: str) -> RelationExample:
+    """The main entity of a question; where its place is wrong in the file, or its id is missing,
+    it is not known."""
+    text, main = str(record["question"]), record["main_entity"]
+    start, end = main["pos"]
+    spans: tuple[LabelledSpan, ...] = ()
+    if 0 <= start < end <= len(text):
+        spans = (checked_span(text, start, end, "", main["qid"]),)
+    things = tuple((i,) for i in range(len(spans)))
+    return RelationExample(MentionExample(text, spans, split), things, (), ())
 
 
 def _redocred(record: dict[str, Any], split: str) -> RelationExample:
@@ -285,6 +299,13 @@ _PARSERS: dict[str, tuple[tuple[_Part, ...], Parse]] = {
             _Part("re_docred_test.jsonl.gz", 500, _always_test),
         ),
         _redocred,
+    ),
+    "webqsp": (
+        (
+            _Part("webqsp_entities_train.jsonl.gz", 3098, _tenth, "kgqa"),
+            _Part("webqsp_entities_test.jsonl.gz", 1639, _always_test, "kgqa"),
+        ),
+        _webqsp,
     ),
     "fewrel-wiki": ((_Part("fewrel_val_wiki.jsonl.gz", 11200, _always_test),), _fewrel),
     "fewrel-nyt": ((_Part("fewrel_val_nyt.jsonl.gz", 2500, _always_test),), _fewrel),

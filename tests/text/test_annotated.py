@@ -43,6 +43,17 @@ def test_semeval_has_its_counts_and_directions(
     assert len({relation for e in examples for _, relation, _ in e.facts}) == 9
 
 
+def test_questions_name_their_main_entity(
+    accord_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCORD_DATA", str(accord_data))
+    examples = load_corpus("webqsp", "test")
+    assert len(examples) == 1639 and said(examples[0]) == ["jamaican"]
+    assert examples[0].mentions.spans[0].entity == "Q766" and not examples[0].asked
+    assert sum(not e.mentions.spans for e in examples) == 15  # their places lie outside
+    assert len(load_corpus("webqsp", "valid")) == 310
+
+
 def test_crossner_spans_are_its_words(accord_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCORD_DATA", str(accord_data))
     examples = load_corpus("crossner-ai", "test")
