@@ -27,8 +27,8 @@ def validation(
     """What is measured on held-out data between steps.
 
     Exact match on valid questions where the run learns to answer, MRR on valid triples (filtered
-    with train and valid) where it learns to rank them: by text, or by structure vectors where
-    nothing else ranks. A run that learns several of these is judged by their mean.
+    with train and valid) where it learns to rank them: by text, by structure vectors, or by both.
+    A run that learns several of these is judged by their mean.
 
     Args:
         settings: The run's.
@@ -66,6 +66,9 @@ def _by_triples(
     settings: Recipe, graph: KnowledgeGraph, structure: Structure | None
 ) -> dict[str, Measure]:
     others = bool(settings.rationale.weight) or learns_labels(settings)
+    if structure is not None and settings.contrastive.weight:
+        by_structure = _by_structure(settings, graph, structure)
+        return {"mrr": _by_text(settings, graph), "structure_mrr": by_structure}
     if settings.contrastive.weight or not (others or structure is not None):
         return {"mrr": _by_text(settings, graph)}
     if structure is not None and not others:

@@ -49,7 +49,7 @@ def test_all_objectives_learn_in_one_run_and_each_is_logged(tmp_path: Path) -> N
     lines = RunFolder(tmp_path / "run").lines()
     told = set().union(*lines)
     assert {f"{name}/{what}" for name in ALL for what in ("loss", "share", "weight")} <= told
-    assert {"valid", "valid/mrr", "valid/exact_match"} <= told
+    assert {"valid", "valid/mrr", "valid/structure_mrr", "valid/exact_match"} <= told
     turns = [{name for name in ALL if f"{name}/loss" in line} for line in lines]
     assert all("language" in turn and turn < ALL for turn in turns if turn)
 
