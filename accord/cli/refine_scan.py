@@ -25,9 +25,20 @@ def scan(
     structure: Annotated[
         bool, typer.Option(help="Train structure embeddings, a fold at a time.")
     ] = True,
+    text: Annotated[
+        bool, typer.Option(help="Train heads on the model's frozen states, a fold at a time.")
+    ] = True,
     text_share: Annotated[
-        float, typer.Option(help="Share of the triples that the run's text model reads.")
+        float,
+        typer.Option(
+            help="Share of the triples, the most suspicious, that the run itself reads "
+            "where it has no frozen states, or with --in-sample."
+        ),
     ] = 0.05,
+    in_sample: Annotated[
+        bool,
+        typer.Option(help="Also show what the run says, which learnt from the triples; a control."),
+    ] = False,
     scores: Annotated[
         Path | None, typer.Option(help="JSONL: every triple and candidate with its scores.")
     ] = None,
@@ -39,16 +50,19 @@ def scan(
 ) -> None:
     """Looks for wrong and missing triples and attributes, and puts them up for review.
 
-    Rules that the graph itself teaches and structure embeddings judge every triple, without its
-    own share; the run's text model reads the most suspicious ones. The graph is not changed.
+    Rules that the graph itself teaches, structure embeddings, and heads on what the language
+    model's frozen layers say of texts judge every triple, none by what has seen it. The graph is
+    not changed.
     """
     from accord.refine.queue import add
-    from accord.refine.scan import ScanConfig, scan_graph, scan_model
+    from accord.refine.scan import ScanConfig, base_states, scan_graph, scan_model
 
-    config = ScanConfig(least, most, structure, text_share=text_share, seed=seed)
+    share = text_share if text else 0.0
+    config = ScanConfig(least, most, structure, text_share=share, control=in_sample, seed=seed)
     known = open_graph(run, graph)
     model = scan_model(run, known)
-    found = scan_graph(known, model, config, extracted)
+    states = base_states(run, known) if text and model is None else None
+    found = scan_graph(known, model, config, extracted, states)
     if scores is not None:
         found.write(scores, known)
     if plot is not None and found.proposals.learnt is not None:

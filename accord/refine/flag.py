@@ -7,6 +7,7 @@ rules without its own share and by vectors that were not trained on it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,14 +18,16 @@ from accord.evaluate.scorers import triple_scores
 from accord.graph.graph import KnowledgeGraph
 from accord.progress import say
 from accord.refine.corrupt import corrupt
-from accord.refine.folds import StructureFolds
+from accord.refine.folds import Folds
 from accord.refine.logistic import Logistic, sigmoid
 from accord.refine.mixture import Mixture
 from accord.refine.rivals import rivalry
 from accord.refine.rules import EVIDENCE, Rules
 from accord.refine.steps import Bool, Float64, Int64
 
-STRUCTURE = ("tail_chance", "head_chance", "least_chance")
+VIEW = 3
+"""Columns of structure, and of texts: how probable the tail is, the head, the less probable one."""
+IN_SAMPLE = "text in-sample"
 FEW = 5
 """Triples of a relation from which what is usual for it counts more than half."""
 CURVED = tuple(i for i, name in enumerate(EVIDENCE) if name.endswith(("_near", "_nearest")))
@@ -68,8 +71,8 @@ class Suspicion:
     logits: Float64
     """(T,) what they are sorted by."""
     arms: dict[str, Float64]
-    """Each (T,) suspicion by one kind of evidence alone: rules, structure; text, NaN where the
-    model did not read the triple."""
+    """Each (T,) suspicion by one kind of evidence alone: rules, structure, text; NaN where a model
+    that reads only the most suspicious did not read the triple."""
     evidence: Float64
     """(T, len(EVIDENCE))."""
     shares: Float64
@@ -85,9 +88,10 @@ class Suspicion:
 def judge_triples(
     graph: KnowledgeGraph,
     rules: Rules,
-    vectors: StructureFolds | None = None,
+    vectors: Folds | None = None,
     model: EmbeddingModel | None = None,
     config: FlagConfig | None = None,
+    texts: Folds | None = None,
 ) -> Suspicion:
     """Judges every train triple.
 
@@ -96,8 +100,10 @@ def judge_triples(
         rules: What it teaches.
         vectors: Structure vectors, each trained without a fold; None: rules alone judge.
         model: Reads the most suspicious share, if given. Where it was trained on this graph, its
-            scores are in-sample; those of rules and structure never are.
+            scores are in-sample; those of rules, structure and `texts` never are.
         config: Settings.
+        texts: Heads on texts, each trained without a fold. With them `model` is a control: what it
+            says stands beside the rest as `text in-sample`, and counts for nothing.
 
     Returns:
         Probabilities and what they are made of.
@@ -106,18 +112,23 @@ def judge_triples(
         GraphError: Too few train triples to learn from.
     """
     config = config or FlagConfig()
-    data = _Data.of(graph, rules, vectors, config)
+    views = {"structure": vectors, "text": texts}
+    asked = {name: view for name, view in views.items() if view is not None}
+    data = _Data.of(graph, rules, list(asked.values()), config)
     rule, whole = len(EVIDENCE), data.half
     first = data.mixture(data.columns(0, whole))
     data = data.with_rivals(first, graph.num_relations)
     columns = [*data.columns(0, whole), *range(data.plain, data.true.shape[1])]
     every = data.mixture(columns)
     arms = {"rules": data.mixture(data.columns(0, rule)).logits(data.true)}
-    if vectors is not None:
-        arms["structure"] = data.mixture(data.columns(rule, whole)).logits(data.true)
+    for number, name in enumerate(asked):
+        own = data.columns(rule + number * VIEW, rule + (number + 1) * VIEW)
+        arms[name] = data.mixture(own).logits(data.true)
     logits = data.judged(columns)
     if model is not None and config.text_share > 0:
-        logits, arms["text"] = _with_text(graph, model, data, every, logits, config)
+        with_text, view = _with_text(graph, model, data, every, logits, config)
+        arms["text" if texts is None else IN_SAMPLE] = view
+        logits = with_text if texts is None else logits
     # A feature's forms, by itself, beside its relation's and squared, count as one.
     parts = every.parts(data.true)
     shares = parts[:, :rule] + parts[:, whole : whole + rule]
@@ -159,7 +170,7 @@ class _Data:
         cls,
         graph: KnowledgeGraph,
         rules: Rules,
-        vectors: StructureFolds | None,
+        views: Sequence[Folds],
         config: FlagConfig,
     ) -> _Data:
         train = graph.triples_of("train").astype(np.int64)
@@ -177,10 +188,9 @@ class _Data:
         say(f"judging {len(train):,} triples by rules")
         true = rules.evidence(train, np.ones(len(train), dtype=np.int64))
         false = rules.evidence(made.triples, np.zeros(len(made.triples), dtype=np.int64), instead)
-        if vectors is not None:
-            folds = vectors.folds
-            true = _joined(true, vectors.scores(train, folds))
-            false = _joined(false, vectors.scores(made.triples, folds[made.sources]))
+        for view in views:
+            true = _joined(true, view.scores(train, view.folds))
+            false = _joined(false, view.scores(made.triples, view.folds[made.sources]))
         usual = _usual(true, train[:, 1], graph.num_relations)
         curves = _Curves.of(true)
         true = np.column_stack([true, true - usual[train[:, 1]], curves(true)])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -78,34 +78,21 @@ def fold_numbers(count: int, folds: int, seed: int) -> Int64:
     return found
 
 
-class StructureFolds:
-    """Structure vectors of a graph, one set a fold.
+class Folds:
+    """Vectors of a graph, one set a fold, and the scores of triples by those that did not see them.
 
     Args:
         graph: The graph.
-        folds: (T,) fold of each train triple; one fold only trains on all of them.
-        config: Settings.
+        folds: (T,) fold of each train triple.
+        vectors: Of each fold, trained on the others.
     """
 
-    def __init__(self, graph: KnowledgeGraph, folds: Int64, config: FoldConfig) -> None:
-        self.graph, self.folds = graph, folds
-        count = int(folds.max(initial=0)) + 1
-        self.vectors = []
-        steps = [_steps(int((folds != f).sum()) or len(folds), config) for f in range(count)]
-        with track("training structure embeddings", sum(steps), "steps") as advance:
-            for fold, number in enumerate(steps):
-                kept = folds != fold if count > 1 else np.ones(len(folds), dtype=np.bool_)
-                part = with_train(graph, kept)
-                self.vectors.append(train_structure(part, config, fold, number, advance))
-        self._scorers = [StructureScorer(v, graph) for v in self.vectors]
+    def __init__(
+        self, graph: KnowledgeGraph, folds: Int64, vectors: Sequence[StructureVectors]
+    ) -> None:
+        self.graph, self.folds, self.vectors = graph, folds, vectors
+        self._scorers = [StructureScorer(v, graph) for v in vectors]
         self._known = KnownAnswers.of_splits(graph, ("train",))
-
-    @classmethod
-    def train(cls, graph: KnowledgeGraph, config: FoldConfig) -> StructureFolds:
-        """Draws folds and trains vectors, fewer and smaller ones for a large graph."""
-        count = len(graph.triples_of("train"))
-        settings = config.for_size(count)
-        return cls(graph, fold_numbers(count, settings.folds, settings.seed), settings)
 
     def scorer(self, fold: int = 0) -> StructureScorer:
         """The scorer of one fold."""
@@ -123,7 +110,64 @@ class StructureFolds:
         return found
 
 
-def _steps(triples: int, config: FoldConfig) -> int:
+Advance = Callable[[int], None]
+"""Told of steps that are done."""
+Train = Callable[[KnowledgeGraph, int, int, Advance], StructureVectors]
+"""(graph, fold, steps, advance) -> vectors trained on the graph's train triples."""
+
+
+def train_folds(
+    graph: KnowledgeGraph, folds: Int64, steps: Callable[[int], int], train: Train, what: str
+) -> list[StructureVectors]:
+    """Trains once without each fold.
+
+    Args:
+        graph: The graph.
+        folds: (T,) fold of each train triple; one fold only trains on all of them.
+        steps: How many for so many triples.
+        train: Trains.
+        what: What progress calls it.
+    """
+    count = int(folds.max(initial=0)) + 1
+    kept = [folds != f if count > 1 else np.ones(len(folds), dtype=np.bool_) for f in range(count)]
+    numbers = [steps(int(rows.sum())) for rows in kept]
+    with track(f"training {what}", sum(numbers), "steps") as advance:
+        return [
+            train(with_train(graph, rows), fold, numbers[fold], advance)
+            for fold, rows in enumerate(kept)
+        ]
+
+
+class StructureFolds(Folds):
+    """Structure vectors of a graph, one set a fold.
+
+    Args:
+        graph: The graph.
+        folds: (T,) fold of each train triple; one fold only trains on all of them.
+        config: Settings.
+    """
+
+    def __init__(self, graph: KnowledgeGraph, folds: Int64, config: FoldConfig) -> None:
+        def train(
+            part: KnowledgeGraph, fold: int, steps: int, advance: Advance
+        ) -> StructureVectors:
+            return train_structure(part, config, fold, steps, advance)
+
+        def steps(triples: int) -> int:
+            return steps_for(triples, config)
+
+        vectors = train_folds(graph, folds, steps, train, "structure embeddings")
+        super().__init__(graph, folds, vectors)
+
+    @classmethod
+    def train(cls, graph: KnowledgeGraph, config: FoldConfig) -> StructureFolds:
+        """Draws folds and trains vectors, fewer and smaller ones for a large graph."""
+        count = len(graph.triples_of("train"))
+        settings = config.for_size(count)
+        return cls(graph, fold_numbers(count, settings.folds, settings.seed), settings)
+
+
+def steps_for(triples: int, config: FoldConfig) -> int:
     """Each triple is seen `epochs` times in both directions."""
     return max(20, min(config.most_steps, config.epochs * 2 * triples // config.batch_size))
 
@@ -135,7 +179,7 @@ def with_train(graph: KnowledgeGraph, kept: Bool) -> KnowledgeGraph:
 
 
 def train_structure(
-    graph: KnowledgeGraph, config: FoldConfig, fold: int, steps: int, advance: Any = None
+    graph: KnowledgeGraph, config: FoldConfig, fold: int, steps: int, advance: Advance | None = None
 ) -> StructureVectors:
     """Trains ComplEx vectors on the train triples of a graph.
 
@@ -146,13 +190,7 @@ def train_structure(
         steps: How many.
         advance: Told of each step; None: nobody.
     """
-    source = TripleSource(graph, config.seed * 100 + fold)
-    few = graph.num_entities <= 2 * config.negatives
-    wanted = StructureConfig(
-        weight=1.0, model="complex", dimension=config.dimension, batch_size=config.batch_size,
-        negatives=0 if few else config.negatives, margin=0.0, dropout=config.dropout,
-    )  # fmt: skip
-    objective = Structure(source, wanted)
+    objective = structure_objective(graph, config, fold)
     optimizer = torch.optim.Adam(list(objective.parameters.values()), lr=config.learning_rate)
     for step in range(steps):
         for group in optimizer.param_groups:
@@ -164,6 +202,16 @@ def train_structure(
         if advance is not None:
             advance(1)
     return objective.vectors()
+
+
+def structure_objective(graph: KnowledgeGraph, config: FoldConfig, fold: int) -> Structure:
+    """ComplEx over all entities of a small graph, over drawn ones of a large one."""
+    few = graph.num_entities <= 2 * config.negatives
+    wanted = StructureConfig(
+        weight=1.0, model="complex", dimension=config.dimension, batch_size=config.batch_size,
+        negatives=0 if few else config.negatives, margin=0.0, dropout=config.dropout,
+    )  # fmt: skip
+    return Structure(TripleSource(graph, config.seed * 100 + fold), wanted)
 
 
 def log_chances(

@@ -49,8 +49,8 @@ class Mixture:
         parts = [part for part in parts if len(part) >= FEWEST] or [false[:, columns]]
         found = cls([], columns, np.full(len(parts), START / len(parts)))
         for _ in range(ROUNDS):
-            before_last = found.models or [None] * len(parts)
-            models = [_told_apart(graph, right, *x) for x in zip(parts, before_last, strict=True)]
+            last: Sequence[Logistic | None] = found.models or [None] * len(parts)
+            models = [_told_apart(graph, right, *x) for x in zip(parts, last, strict=True)]
             odds = np.column_stack([model.logits(graph) for model in models])
             found = cls(models, columns, _shares(odds, found.shares))
             before, right = right, 1 / (1 + np.exp(_wrong(odds, found.shares)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accord.evaluate.known import ranges
+from accord.refine.compositions import summed
 from accord.refine.steps import Float64, Int64, Steps
 
 PAIRS = 8_000_000
@@ -59,7 +60,7 @@ class Neighbours:
         few = counts <= _cap(counts, pairs)
         counted = np.where(few, weights, 0.0)
         one, other, shared = _pairs(steps, group, counts, counted)
-        size = np.bincount(steps.sources, weights[group], minlength=steps.entities)
+        size = summed(steps.sources, weights[group], steps.entities)
         near = shared / np.sqrt(size[one] * size[other])
         order = np.lexsort((other, -near, one))
         place = np.arange(len(order)) - np.searchsorted(one[order], one[order])
@@ -131,6 +132,6 @@ def _pairs(
     one, weight = steps.sources[members][rows], counted[own][rows]
     keep = one != other
     keys, place = np.unique(one[keep] * steps.entities + other[keep], return_inverse=True)
-    shared = np.bincount(place.ravel(), weight[keep], minlength=len(keys))
+    shared = summed(place, weight[keep], len(keys))
     left, right = np.divmod(keys, max(1, steps.entities))
     return left.astype(np.int64), right.astype(np.int64), shared

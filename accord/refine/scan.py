@@ -16,6 +16,7 @@ from accord.evaluate.by_run import ranks_by_text
 from accord.evaluate.files import write_lines
 from accord.evaluate.protocol import EmbeddingModel
 from accord.graph.graph import KnowledgeGraph
+from accord.model.knowledge_model import KnowledgeModel
 from accord.model.load import resolve
 from accord.model.saving import model_folder, unfinished
 from accord.progress import say
@@ -34,6 +35,8 @@ from accord.refine.propose import (
 )
 from accord.refine.reasons import flag_items
 from accord.refine.rules import Rules
+from accord.refine.steps import Float64
+from accord.refine.texts import TextFolds, text_states
 from accord.train.checkpoint import RunFolder
 from accord.train.setup import load_with_cache
 
@@ -51,7 +54,10 @@ class ScanConfig:
     folds: FoldConfig = field(default_factory=FoldConfig)
     """How they are trained."""
     text_share: float = 0.05
-    """Share of the triples, the most suspicious ones, that the run's text model reads."""
+    """Share of the triples, the most suspicious ones, that the run's own text model reads where
+    heads on its frozen states cannot be trained, or for `control`; 0: no text is read at all."""
+    control: bool = False
+    """Show beside the rest what the run says, which learnt from the triples; it does not count."""
     seed: int = 0
     """Of every draw."""
 
@@ -71,8 +77,9 @@ class Scan:
     """For review: flags first, each kind with the surest first."""
     suspicion: Suspicion
     proposals: Proposals
-    text: bool
-    """Whether a text model read the most suspicious; it is one that trained on the graph."""
+    text: str | None
+    """How texts were judged: `folds` by heads that did not see the triple, `in-sample` by a model
+    that trained on the graph, None: not at all."""
     seconds: float
 
     def of_kind(self, kind: str) -> list[Item]:
@@ -94,7 +101,7 @@ class Scan:
                 "proposals": _mean_probability(proposals),
             },
             "calibration": None if learnt is None else learnt.to_dict(),
-            "text_model": "in-sample" if self.text else None,
+            "text_model": self.text,
             "seconds": self.seconds,
         }
 
@@ -137,14 +144,17 @@ def scan_graph(
     model: EmbeddingModel | None = None,
     config: ScanConfig | None = None,
     extracted: str | Path | None = None,
+    states: Float64 | None = None,
 ) -> Scan:
     """Looks through a graph; the graph is not changed.
 
     Args:
         graph: The graph; its train triples are judged, and what any split holds is not proposed.
-        model: Reads the most suspicious triples; None: rules and structure vectors alone judge.
+        model: Whose frozen layers' states of texts heads are trained on, a fold at a time; a model
+            without such states reads the most suspicious triples itself.
         config: Settings.
         extracted: What `accord extract` wrote, to be proposed as well.
+        states: (E, P) of `accord.refine.texts.text_states`, where they are known already.
 
     Returns:
         Items for review, and all scores.
@@ -158,8 +168,12 @@ def scan_graph(
     rules = Rules(graph, config.seed)
     folds = replace(config.folds, seed=config.seed)
     vectors = StructureFolds.train(graph, folds) if config.structure else None
+    if states is None and config.text_share and isinstance(model, KnowledgeModel):
+        states = text_states(model, graph)
+    texts = None if states is None else TextFolds.train(graph, states, folds)
     judge = FlagConfig(text_share=config.text_share, seed=config.seed)
-    wrong = judge_triples(graph, rules, vectors, model, judge)
+    asked = model if texts is None or config.control else None
+    wrong = judge_triples(graph, rules, vectors, asked, judge, texts)
     wanted = ProposeConfig(folds=folds, seed=config.seed)
     missing = propose_triples(graph, rules, vectors, wanted)
     rows = wrong.order()[: config.most]
@@ -173,8 +187,8 @@ def scan_graph(
         *_kept(propose_attributes(graph, rules.steps), config),
         *_kept(propose_duplicates(graph, rules.steps), config),
     ]
-    seconds = time.monotonic() - start
-    return Scan(_distinct(items), wrong, missing, "text" in wrong.arms, seconds)
+    how = None if "text" not in wrong.arms else "in-sample" if texts is None else "folds"
+    return Scan(_distinct(items), wrong, missing, how, time.monotonic() - start)
 
 
 def _kept(items: list[Item], config: ScanConfig) -> list[Item]:
@@ -208,9 +222,24 @@ def scan_model(run: str, graph: KnowledgeGraph) -> EmbeddingModel | None:
     if folder is None:
         resolve(run)  # a name that is misspelt shows
     if folder is None or not ranks_by_text(run):
-        say(f"{run} does not rank by text: rules and structure embeddings judge")
+        say(f"{run} does not rank by text")
         return None
     return load_with_cache(run)
+
+
+def base_states(run: str, graph: KnowledgeGraph) -> Float64 | None:
+    """What a base model's lower layers say of a graph's entities; None for a run.
+
+    Args:
+        run: RUN of the command line.
+        graph: The graph to scan.
+
+    Raises:
+        ModelError: No such model.
+    """
+    if model_folder(run) is not None:
+        return None
+    return text_states(load_with_cache(run), graph)
 
 
 def check_related(run: str | Path, graph: KnowledgeGraph) -> None:
