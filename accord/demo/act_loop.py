@@ -184,7 +184,7 @@ class _Scene:
         began, config = time.monotonic(), self.config
         graph = load_graph(self.graph)
         wanted = ScanConfig(
-            config.least,
+            least=config.least,
             structure=config.vectors,
             text_share=config.text_share,
             seed=self.seed,

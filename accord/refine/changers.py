@@ -58,7 +58,11 @@ def suggest(
         found = true_changes(graph, Planted.load(config.truth), config.most)
         return Suggested(found, TRUTH, True, {})
     settings = ScanConfig(
-        config.least, config.most, config.vectors, text_share=config.text_share, seed=seed
+        least=config.least,
+        most=config.most,
+        structure=config.vectors,
+        text_share=config.text_share,
+        seed=seed,
     )
     model = scan_model(str(run), graph) if config.text_share else None
     scan = scan_graph(graph, model, settings)
