@@ -6,7 +6,8 @@ semeval     SemEval-2010 task 8: official macro-F1. Memory: ConceptNet-100k.
 few-shot    FewRel val_wiki and val_nyt: 5-way, 1 and 5 shots. Trained on Re-DocRED without the
             relations that are measured and without types; not comparable with published figures.
 linking     mentions of FewRel to FB15k-237 by wikidata_id, split by entity, and of WebQSP's
-            questions, from which nothing is learnt; beside the name prior.
+            questions, from which nothing is learnt; beside the name prior. A third arm, `new`,
+            has the tested entities only after training: text and graph, but no vector.
 extraction  Re-DocRED, 450 documents to learn from, 50 for valid: F1 with given mentions, and of
             triples out of bare text. Not comparable with published figures.
 
@@ -29,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from kelm_new import before_and_after
 
 from accord.api import load_graph, train_run
 from accord.config import load_config
@@ -54,6 +56,8 @@ from accord.train.recipe import Recipe
 
 RESULTS = Path(__file__).resolve().parent / "results"
 ARMS = ("without", "with")
+NEW = "new"
+"""Arm of linking: the tested entities came into the graph after training, memory and all."""
 SAMPLES = 1000
 Float64 = npt.NDArray[np.float64]
 Cell = dict[str, Any]
@@ -71,11 +75,20 @@ class Task:
     settings: tuple[str, ...]
     headline: str
     """The figure that arms are compared by."""
+    arms: tuple[str, ...] = ARMS
+
+
+def graphs_of(task: Task, arm: str, folder: Path) -> tuple[str, str]:
+    """The graph that an arm learns with, and the one that it is measured with."""
+    if arm != NEW:
+        return task.graph, task.graph
+    before, after = before_and_after(task.graph, folder)
+    return str(before), str(after)
 
 
 def memory_of(graph: str, folder: Path, settings: Sequence[str]) -> Path:
     """The entity memory of a graph, trained once."""
-    run = folder / f"structure-{graph}"
+    run = folder / f"structure-{Path(graph).name}"
     if not model_folder(run):
         begun = (run / "config.toml").is_file()
         train_run("structure", graph, run, overrides=[] if begun else settings, resume=begun)
@@ -85,7 +98,8 @@ def memory_of(graph: str, folder: Path, settings: Sequence[str]) -> Path:
 def overrides(task: Task, arm: str, given: argparse.Namespace, folder: Path) -> list[str]:
     if arm == "without":
         return [*task.settings, *given.settings, "fusion=off"]
-    memory = memory_of(task.graph, folder, given.structure or STRUCTURE)
+    learnt, _ = graphs_of(task, arm, folder)
+    memory = memory_of(learnt, folder, given.structure or STRUCTURE)
     return [*task.settings, *given.settings, f"model.fusion.memory={memory}"]
 
 
@@ -93,15 +107,16 @@ def cell(task: Task, arm: str, seed: int, given: argparse.Namespace, folder: Pat
     """One arm with one seed, trained and measured if it was not."""
     run = folder / f"{given.task}-{arm}-{seed}"
     path, arrays = run / "cell.json", run / "cell.npz"
+    learnt, measured = graphs_of(task, arm, folder)
     if not path.is_file():
         if not model_folder(run):
             begun = (run / "config.toml").is_file()
             chosen = [*overrides(task, arm, given, folder), f"seed={seed}"]
             train_run(
-                "kelm-encoder", task.graph, run, overrides=[] if begun else chosen,
+                "kelm-encoder", learnt, run, overrides=[] if begun else chosen,
                 resume=begun, data=task.data(folder),
             )  # fmt: skip
-        figures, counts = task.measure(run, task.graph, given)
+        figures, counts = task.measure(run, measured, given)
         np.savez(arrays, **counts)  # type: ignore[arg-type]
         trained = json.loads((run / "result.json").read_text())
         found = {**figures, "seconds": trained["seconds"], "best_step": trained.get("best_step")}
@@ -229,7 +244,7 @@ TASKS = {
     "linking": Task(
         "fb15k-237", named("fewrel-wiki", "fewrel-nyt"), linking,
         ("relations.weight=0", "modelling.weight=0", "linking.rows=32", "steps=1500"),
-        "fewrel-wiki/accuracy",
+        "fewrel-wiki/accuracy", (*ARMS, NEW),
     ),
     "extraction": Task(
         "fb15k-237", named("re-docred"), extraction,
@@ -286,7 +301,13 @@ def summary(cells: Mapping[str, Sequence[Cell]], task: Task) -> Cell:
         )
         for key in loaded["without"][0]
     }
-    return {"arms": arms, "gain_of_knowledge": gains, "headline": task.headline}
+    whole: Cell = {"arms": arms, "gain_of_knowledge": gains, "headline": task.headline}
+    if NEW in loaded:
+        whole["cost_of_being_new"] = {
+            key: bootstrap([x[key] for x in loaded[NEW]], [x[key] for x in loaded["with"]], False)
+            for key in loaded[NEW][0]
+        }
+    return whole
 
 
 def shown(found: Mapping[str, Any]) -> str:
@@ -295,9 +316,9 @@ def shown(found: Mapping[str, Any]) -> str:
     for key in arms["with"]:
         gain = found["gain_of_knowledge"].get(key)
         said = "" if gain is None else f"{gain['low']:+.4f} to {gain['high']:+.4f}"
-        both = [f"{arms[a][key]['mean']:.4f} ± {arms[a][key]['sd']:.4f}" for a in ARMS]
-        rows.append([key, *both, said])
-    return table(["", *ARMS, "95 % of the difference"], rows)
+        each = [f"{arm[key]['mean']:.4f} ± {arm[key]['sd']:.4f}" for arm in arms.values()]
+        rows.append([key, *each, said])
+    return table(["", *arms, "95 % of with - without"], rows)
 
 
 def planned(task: Task, given: argparse.Namespace, folder: Path) -> Cell:
@@ -330,9 +351,9 @@ def main() -> None:
     if given.plan:
         planned(task, given, given.folder)
         return
-    cells: dict[str, list[Cell]] = {arm: [] for arm in ARMS}
+    cells: dict[str, list[Cell]] = {arm: [] for arm in task.arms}
     for seed in range(given.seeds):
-        for arm in ARMS:
+        for arm in task.arms:
             cells[arm].append(cell(task, arm, seed, given, given.folder))
     found = summary(cells, task)
     print(shown(found))
