@@ -5,7 +5,10 @@ compared, so the ranking by words is right there by construction; the paraphrase
 for this file, are the test. Right means: exactly the gold answers, whole set.
 
     python benchmarks/paraphrases.py --count 200 --rankings words
-    python benchmarks/paraphrases.py --count 200 --rankings words embedding likelihood both
+    python benchmarks/paraphrases.py --count 200 --rankings words plan embedding likelihood both
+
+The planner learns from synthesised questions alone (other ones than those asked), so paraphrases
+reach it through the model's embedding table only.
 """
 
 from __future__ import annotations
@@ -18,8 +21,11 @@ from collections.abc import Iterator
 
 from accord.decode.confidence import Confidence, fit_confidence
 from accord.decode.guided import Guide, read_off
+from accord.decode.planner import PlannerWeights
+from accord.decode.planner_training import PlannerConfig
 from accord.decode.plans import Known, Plans
 from accord.decode.retrieve import RetrieveConfig
+from accord.evaluate.asking import learn_planner
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
 from accord.synthesis.questions import QuestionConfig, generate_questions
@@ -77,13 +83,25 @@ def main() -> None:
         "unanswerable": unanswerable(graph, options.count // 4, options.seed),
     }
     model = None
-    if set(options.rankings) != {"words"}:
+    if not set(options.rankings) <= {"words", "plan"}:
         from accord.model.saving import load_model
 
         model = load_model(options.model)
     for ranking in options.rankings:
-        guide = Guide(graph, model, RetrieveConfig(ranking), Confidence(threshold=0))
-        measure(guide, ranking, sets)
+        planner = planned(graph, options) if ranking == "plan" else None
+        config = RetrieveConfig(ranking)
+        measure(Guide(graph, model, config, Confidence(threshold=0), planner), ranking, sets)
+
+
+def planned(graph: KnowledgeGraph, options: argparse.Namespace) -> PlannerWeights:
+    """A planner that has seen synthesised questions only, and the model's embedding table."""
+    from accord.decode.likeness import word_vectors
+    from accord.model.saving import load_model
+
+    config = QuestionConfig(hops=(1, 2), intersections=0.0, attributes=0.3, seed=options.seed + 1)
+    made = list(generate_questions(graph, 800, config))
+    learning = PlannerConfig(hops=2, seed=options.seed)
+    return learn_planner(graph, made, learning, word_vectors(load_model(options.model)))
 
 
 def measure(guide: Guide, ranking: str, sets: dict[str, list[Item]]) -> None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from accord.cli.ask import HopsOption, RankingOption, ThresholdOption, open_guide
+from accord.cli.ask import (
+    HopsOption,
+    PlannerOption,
+    RankingOption,
+    ThresholdOption,
+    open_guide,
+)
 from accord.cli.common import GraphOption, JsonFlag, emit
 
 if TYPE_CHECKING:
@@ -30,16 +36,17 @@ def chat(
     words: Annotated[
         bool, typer.Option("--words", help="Let the model choose the words of replies.")
     ] = False,
-    ranking: RankingOption = "words",
-    hops: HopsOption = 2,
+    ranking: RankingOption = None,
+    hops: HopsOption = None,
     threshold: ThresholdOption = None,
+    planner: PlannerOption = None,
     history: Annotated[int, typer.Option(help="Turns that are remembered.")] = 20,
     as_json: JsonFlag = False,
 ) -> None:
     """Answers questions and follow-ups from the graph; reads lines, writes replies as they come."""
     from accord.decode.dialogue import Dialogue
 
-    guide = open_guide(run, graph, ranking, hops, threshold)
+    guide = open_guide(run, graph, ranking, hops, threshold, planner=planner)
     model: KnowledgeModel | None = None
     if words:
         from accord.model.saving import load_model

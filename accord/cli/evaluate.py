@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from accord.cli.common import GraphOption, JsonFlag, emit
-from accord.cli.evaluate_asking import abstention, decisions, soft_fusion
+from accord.cli.evaluate_asking import abstention, asking, decisions, soft_fusion
 from accord.cli.evaluate_refinement import refinement
 from accord.cli.evaluate_text import linking, ner, pairs, relations, typing
 from accord.cli.opening import open_graph, record
@@ -338,6 +338,7 @@ app.command()(typing)
 app.command()(pairs)
 app.command()(decisions)
 app.command()(abstention)
+app.command()(asking)
 app.command("soft-fusion")(soft_fusion)
 app.command()(refinement)
 

@@ -1,15 +1,18 @@
-"""`accord eval decisions` and `abstention`: how often right, how sure, and when to say nothing."""
+"""`accord eval asking`, `abstention` and `decisions`: how often right, how sure, when silent."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from accord.cli.ask import HopsOption, open_guide
+from accord.cli.ask import HopsOption, PlannerOption, RankingOption, open_guide
 from accord.cli.common import GraphOption, JsonFlag, emit
 from accord.cli.opening import open_graph, record
+
+if TYPE_CHECKING:
+    from accord.text.questions import Question
 
 Run = Annotated[str, typer.Argument(help="Run folder, or a base model's name with --graph.")]
 
@@ -62,6 +65,82 @@ def decisions(
     emit(found, as_json, result.to_text)
 
 
+def asking(
+    run: Run,
+    qa: Annotated[
+        Path, typer.Option(help="JSONL of questions with answers, with or without paths.")
+    ],
+    graph: GraphOption = None,
+    split: Annotated[
+        str, typer.Option(help="Only questions of this split, where they have one.")
+    ] = "",
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Learn a planner from these questions, ask nothing.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the planner is kept, for `accord ask --planner`.")
+    ] = None,
+    vectors: Annotated[
+        bool,
+        typer.Option("--vectors", help="Compare unseen words by the model's embedding table."),
+    ] = False,
+    ranking: RankingOption = None,
+    hops: HopsOption = None,
+    threshold: Annotated[float, typer.Option(help="Abstain below this confidence.")] = 0.0,
+    confidence: Annotated[
+        Path | None, typer.Option(help="Weights of the confidence; default: the run's own.")
+    ] = None,
+    planner: PlannerOption = None,
+    seed: Annotated[int, typer.Option(help="Of learning.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """How often `accord ask` gives the right answers, and all of them; or learns to plan."""
+    from accord.evaluate.asking import evaluate_asking
+    from accord.text.questions import read_questions
+
+    questions = [q for q in read_questions(qa) if not split or q.split in ("", split)]
+    if fit:
+        _learn(run, graph, questions, out, vectors, hops or 3, seed, as_json)
+        return
+    guide = open_guide(run, graph, ranking, hops, threshold, confidence, planner)
+    result = evaluate_asking(guide, questions, split)
+    record("asking", run, None, result.to_dict())
+    emit(result.to_dict(), as_json, result.to_text)
+
+
+def _learn(
+    run: str,
+    graph: str | None,
+    questions: list[Question],
+    out: Path | None,
+    vectors: bool,
+    hops: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    from accord.cli.opening import is_run
+    from accord.decode.planner import FILE
+    from accord.decode.planner_training import PlannerConfig
+    from accord.errors import ConfigError
+    from accord.evaluate.asking import learn_planner
+
+    target = out or (Path(run) / FILE if is_run(run) else None)
+    if target is None:
+        raise ConfigError("a planner needs a file to be kept in", "say which with --out FILE")
+    table = None
+    if vectors:
+        from accord.decode.likeness import word_vectors
+        from accord.model.saving import load_model
+
+        table = word_vectors(load_model(run))
+    learnt = learn_planner(
+        open_graph(run, graph), questions, PlannerConfig(hops=hops, seed=seed), table
+    )
+    learnt.save(target)
+    found = {"planner": str(target), "questions": len(questions), "words": len(learnt.words)}
+    emit(found, as_json, lambda: f"{target}: learnt from {len(questions):,} questions")
+
+
 def abstention(
     run: Run,
     qa: Annotated[Path, typer.Option(help="Questions with answers, as `synthesize` writes them.")],
@@ -77,10 +156,8 @@ def abstention(
         float | None,
         typer.Option(help="Take this share of relations out: questions on them have no answer."),
     ] = None,
-    ranking: Annotated[
-        str, typer.Option(help="As in `accord ask`: words, embedding, likelihood or both.")
-    ] = "words",
-    hops: HopsOption = 2,
+    ranking: RankingOption = None,
+    hops: HopsOption = None,
     confidence: Annotated[
         Path | None, typer.Option(help="Weights to measure with; default: the run's own.")
     ] = None,
@@ -88,6 +165,7 @@ def abstention(
     out: Annotated[
         Path | None, typer.Option(help="Where weights and threshold are kept, for `accord ask`.")
     ] = None,
+    planner: PlannerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """When `accord ask` should say nothing: coverage against precision; learns the threshold."""
@@ -96,17 +174,18 @@ def abstention(
     from accord.text.questions import read_questions
 
     questions = [q for q in read_questions(qa) if not split or q.split == split]
-    guide = open_guide(run, graph, ranking, hops, None, confidence)
+    guide = open_guide(run, graph, ranking, hops, None, confidence, planner)
     empty = None
     if remove is not None:
         known, empty = remove_relations(guide.graph, questions, remove, seed)
-        guide = Guide(known, guide.retriever.model, guide.retriever.config, guide.confidence)
+        found = guide.retriever
+        guide = Guide(known, found.model, found.config, guide.confidence, found.planner)
     result = evaluate_abstention(guide, questions, split, precision, empty)
     if out:
         write_confidence(out, result.confidence)
-    found = result.to_dict()
-    record("abstention", run, None, found)
-    emit(found, as_json, result.to_text)
+    told = result.to_dict()
+    record("abstention", run, None, told)
+    emit(told, as_json, result.to_text)
 
 
 def soft_fusion(

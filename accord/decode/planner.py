@@ -91,7 +91,7 @@ class PlannerWeights:
     topic: Float32
     """(7,) in the order of `TOPIC`."""
     likeness: Float32
-    """(3,) of how like the question's words are to the steps: `accord.decode.planner_features`."""
+    """(4,) of how like the question's words are to the steps: `accord.decode.planner_features`."""
     hops: int
     """Steps of a path at most."""
     vectors: WordVectors | None = None
@@ -149,6 +149,21 @@ class PlannerWeights:
         vectors = WordVectors(words, parts["vectors"]) if words else None
         numbered = _numbered(rows), _numbered(columns)
         return cls(*numbered, weight, topic, likeness, hops, vectors, returns)
+
+
+def find_planner(run: str | Path, path: str | Path | None = None) -> PlannerWeights | None:
+    """The planner that a file or a run has; None where there is none.
+
+    Args:
+        run: Run folder, or a base model's name.
+        path: File that `accord eval asking --fit` wrote; None takes the run's own.
+
+    Raises:
+        DataError: A file that cannot be read.
+    """
+    own = Path(run) / FILE
+    chosen = path if path is not None else own if own.is_file() else None
+    return None if chosen is None else PlannerWeights.load(chosen)
 
 
 def _numbered(names: Sequence[str]) -> dict[str, int]:

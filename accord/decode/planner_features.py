@@ -24,7 +24,7 @@ PRONOUNS = frozenset(
         "it its itself he him his she her hers they them their theirs this these those",
     )
 )
-LIKE = 3
+LIKE = 4
 """Columns of `like_paths`."""
 TOPIC = ("share", "one word", "two words", "longer", "capital", "marked", "ordinary")
 """What is seen of a mention."""
@@ -62,31 +62,47 @@ def words(text: str) -> list[str]:
 
 
 def question_features(said: Sequence[str]) -> list[str]:
-    """Words, pairs and triples of words, and beginnings of words.
+    """Words, pairs and triples of words, beginnings of words, and content words by their place.
 
     Args:
         said: As `masked` gives them.
 
     Returns:
-        Different features, in the order of the question.
+        Different features.
     """
     ends = ["^", *said, "$"]
     pairs = [f"{a} {b}" for a, b in pairwise(ends)]
     triples = [" ".join(three) for three in zip(ends, ends[1:], ends[2:], strict=False)]
     stems = [f"{word[:STEM]}-" for word in said if word != MASK]
-    return list(dict.fromkeys([*said, *stems, *pairs, *triples]))
+    inner = outwards(said)
+    places = [f"#{i} {word}" for i, word in enumerate(inner)] + [f"#{len(inner)} $"]
+    return list(dict.fromkeys([*said, *stems, *pairs, *triples, *places]))
+
+
+def outwards(said: Sequence[str]) -> list[str]:
+    """The content words in the order in which English puts steps around a topic.
+
+    First those behind it ("X's mother's town"), then those before it, from it outwards ("the town
+    of the mother of X").
+
+    Example:
+        >>> outwards(["who", "is", "the", "wife", "of", "_", "s", "son"])
+        ['son', 'wife']
+    """
+    at = said.index(MASK) if MASK in said else len(said)
+    around = [*said[at + 1 :], *reversed(said[:at])]
+    return [word for word in around if word not in FUNCTION_WORDS]
 
 
 def trust(feature: str) -> float:
     """How much a feature of questions is trusted: a word more than a run of words around it."""
-    return (1.0, 0.5, 0.3)[min(2, feature.count(" "))]
+    return 1.0 if feature.startswith("#") else (1.0, 0.5, 0.3)[min(2, feature.count(" "))]
 
 
 def like_steps(likeness: Likeness, said: Sequence[str]) -> Float32:
-    """(W, S) how like each content word of a question is to each step; one row at least."""
-    content = [word for word in said if word != MASK and word not in FUNCTION_WORDS]
-    rows = [likeness.of(word) for word in content] or [likeness.of("")]
-    return np.stack(rows)
+    """(W, S) how like words of a question, outwards, are to each step; those like none left out."""
+    rows = [row for word in outwards(said) if (row := likeness.of(word)).any()]
+    return np.stack(rows or [likeness.of("")])
 
 
 def like_paths(alike: Float32, paths: Int64) -> Float32:
@@ -97,12 +113,14 @@ def like_paths(alike: Float32, paths: Int64) -> Float32:
         paths: (N, k) paths.
 
     Returns:
-        (N, 3) the mean over words of the likest step, the mean over steps of the likest word, and
-        the least of the latter.
+        (N, 4) the mean over words of the likest step, the mean over steps of the likest word, the
+        least of the latter, and the mean over steps of the word of the same place.
     """
     words = alike[:, paths].max(axis=2).mean(axis=0)
     steps = alike.max(axis=0)[paths]
-    return np.stack([words, steps.mean(axis=1), steps.min(axis=1)], axis=1)
+    count = min(len(alike), paths.shape[1])
+    places = alike[np.arange(count), paths[:, :count]].sum(axis=1) / paths.shape[1]
+    return np.stack([words, steps.mean(axis=1), steps.min(axis=1), places], axis=1)
 
 
 def topic_features(mention: Mention, share: float, known: frozenset[str]) -> Float32:

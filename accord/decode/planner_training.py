@@ -19,6 +19,7 @@ from accord.decode.planner_features import (
     like_paths,
     like_steps,
     masked,
+    outwards,
     path_features,
     question_features,
     topic_features,
@@ -31,6 +32,10 @@ from accord.graph.graph import Int64
 from accord.progress import track
 
 Floats = npt.NDArray[np.floating[Any]]
+PAIR = 0.3
+"""How much a pair of steps is trusted, beside 1 for a step in its place."""
+FEW = 5.0
+"""How much faster the few weights of topics and of likeness learn."""
 MOST_PATHS = 6000
 """Paths that compete in training, at most; those that are right are always among them."""
 
@@ -41,11 +46,11 @@ class PlannerConfig:
 
     hops: int = 3
     """Steps of a path at most."""
-    epochs: int = 6
-    """How often each question is read."""
-    batch: int = 128
+    steps: int = 400
+    """Steps of learning."""
+    batch: int = 32
     """Questions of a step."""
-    learning_rate: float = 0.1
+    learning_rate: float = 0.015
     dropout: float = 0.3
     """Share of a question's features that a step does not see, so that it learns from all."""
     unseen: float = 0.15
@@ -57,8 +62,8 @@ class PlannerConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.hops <= 4:
             raise ConfigError(f"hops is {self.hops}", "use 1 to 4")
-        if min(self.epochs, self.batch) < 1:
-            raise ConfigError("epochs and batch count something", "use 1 or more")
+        if min(self.steps, self.batch) < 1:
+            raise ConfigError("steps and batch count something", "use 1 or more")
         if self.learning_rate <= 0 or self.decay < 0:
             raise ConfigError("learning_rate or decay is out of range", "use more than 0")
         if not (0 <= self.dropout < 1 and 0 <= self.unseen < 1):
@@ -80,7 +85,7 @@ class _Rows:
     gold: list[Int64]
     """Right paths of each row."""
     alike: list[Float32]
-    """(P, 3) of each row: how like question and paths are."""
+    """(P, 4) of each row: how like question and paths are."""
 
 
 def train_planner(
@@ -120,12 +125,14 @@ def train_planner(
     data = _rows(asked, schema, rows, known, {path: i for i, path in enumerate(paths)}, likeness)
     seen = np.zeros((len(paths), len(columns)), dtype=np.float32)
     for i, path in enumerate(paths):
-        seen[i, [columns[f] for f in path_features(_texts(schema, path))]] = 1
+        for feature in path_features(_texts(schema, path)):
+            seen[i, columns[feature]] = PAIR if feature.startswith("pair ") else 1
     firsts = np.array([path[0] for path in paths])
     scale = np.array([trust(row) for row in rows], dtype=np.float32)
     learner = _Learner(data, seen, firsts, scale, config, rng)
     learner.fit()
-    weight = learner.weight * scale[:, None]
+    pairs = np.array([PAIR if c.startswith("pair ") else 1 for c in columns], dtype=np.float32)
+    weight = learner.weight * scale[:, None] * pairs
     alike = learner.likeness
     return PlannerWeights(rows, columns, weight, learner.topic, alike, config.hops, vectors)
 
@@ -202,9 +209,9 @@ class _PathLikeness:
         self._known: dict[tuple[str, ...], Float32] = {}
 
     def __call__(self, said: Sequence[str]) -> Float32:
-        """(P, 3)"""
+        """(P, 4)"""
         # A name that was not masked says nothing of relations.
-        key = tuple(word for word in said if self._likeness.of(word).any())
+        key = tuple(word for word in outwards(said) if self._likeness.of(word).any())
         if key not in self._known:
             alike = like_steps(self._likeness, said)
             found = np.zeros((self._count, LIKE), dtype=np.float32)
@@ -237,16 +244,15 @@ class _Learner:
         self._others: dict[bytes, Int64] = {}
 
     def fit(self) -> None:
-        """Reads all questions as often as asked."""
-        count = len(self.data.offsets) - 1
-        per_epoch = -(-count // self.config.batch)
-        with track("learning to plan", self.config.epochs * per_epoch, "steps") as advance:
-            total = self.config.epochs * per_epoch
-            for _ in range(self.config.epochs):
-                order = self.rng.permutation(count)
-                for part in np.array_split(order, per_epoch):
-                    self._learn(part, 1 - self._step / total)
-                    advance(1)
+        """Reads the questions over and over, each as often as the others."""
+        count, left = len(self.data.offsets) - 1, np.zeros(0, dtype=np.int64)
+        with track("learning to plan", self.config.steps, "steps") as advance:
+            for step in range(self.config.steps):
+                while len(left) < self.config.batch:
+                    left = np.concatenate([left, self.rng.permutation(count)])
+                part, left = np.split(left, [self.config.batch])
+                self._learn(part, 1 - step / self.config.steps)
+                advance(1)
 
     def _learn(self, part: Int64, rate: float) -> None:
         data = self.data
@@ -292,8 +298,10 @@ class _Learner:
             first[...] = 0.9 * first + 0.1 * gradient
             second[...] = 0.99 * second + 0.01 * gradient * gradient
             step = first / (1 - 0.9**self._step)
-            size = np.sqrt(second / (1 - 0.99**self._step)) + 1e-8
-            p[...] = (1 - self.config.decay) * (p + self.config.learning_rate * rate * step / size)
+            # One size for all weights of a kind: a rare run of words is not to count like a word.
+            size = np.sqrt(np.mean(second) / (1 - 0.99**self._step)) + 1e-8
+            far = self.config.learning_rate * rate * (FEW if p.ndim == 1 else 1)
+            p[...] = (1 - self.config.decay) * (p + far * step / size)
 
 
 def _shares(logits: Floats, begins: Int64, sizes: Int64) -> Floats:
