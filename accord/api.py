@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ def train_run(
     gathered = None if going_on else gather_examples(settings, opened, annotated, files)
     if gathered is not None:
         settings = without_data(settings, given, lacking(gathered, opened))
+    began = time.monotonic()
     accelerator = Accelerator(
         cpu=device == "cpu", log_with=list(settings.loop.trackers) or None, project_dir=run.path
     )
@@ -168,6 +170,7 @@ def train_run(
             start_projection(settings, trained, opened)
         loop = Loop(trained, objectives, settings.loop, run, settings.seed, validate, accelerator)
         _measure_teacher(loop, run if accelerator.is_main_process else None)
+        loop.progress.setup_seconds = time.monotonic() - began
     progress = loop.fit(resume)
     if accelerator.is_main_process:
         _finish(run, settings, loop, opened, cached)
@@ -364,15 +367,16 @@ def _finish(
     result = {
         "steps": progress.step,
         "seconds": progress.seconds,
-        "cache_tokens": cached,
         **_metrics(progress),
     }
-    facts = {"seed": settings.seed, **{k: v for k, v in result.items() if k != "cache_tokens"}}
+    facts = {"seed": settings.seed, **result}
+    parts = ("setup_seconds", "validation_seconds")
+    spent = {part: getattr(progress, part) for part in parts}
     kept = {f"{o.name}.{k}": p for o, _ in loop.objectives for k, p in o.parameters.items()}
     record = graph_record(graph, graph.name)
     save_pretrained(model, run.path / "model", record, facts, kept, lineage(run))
     structure = structure_of(o for o, _ in loop.objectives)
     if structure is not None:
         structure.vectors().save(run.path / "model" / STRUCTURE)
-    run.write_json("result.json", result)
+    run.write_json("result.json", {**result, "cache_tokens": cached, **spent})
     say(f"run written to {run.path}")

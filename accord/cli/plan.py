@@ -67,6 +67,8 @@ def _text(found: dict[str, Any]) -> str:
         f"{found['step_seconds']:.2f} s, {found['tokens_per_second']:,.0f} tokens/s)",
         "  frozen layers": f"{clock(found['cache_seconds'])} ({found['cache_tokens']:,} tokens)",
         "  own texts": clock(found["text_seconds"]),
+        "  teacher": clock(found["teacher_seconds"]),
+        "  first map": clock(found["start_seconds"]),
         "  validation": clock(found["validation_seconds"]),
         "memory": f"{found['peak_memory_gb']:.1f} GB"
         + ("" if memory is None else f" ({memory:.1f} here)"),

@@ -53,6 +53,9 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
+    setup_seconds: float = 0.0
+    """Before the first step: the model, its own texts, frozen layers, the first map."""
+    validation_seconds: float = 0.0
     tokens: float = 0.0
     best: float = -math.inf
     best_step: int = 0
@@ -242,7 +245,9 @@ class Loop:
         progress = self.progress
         assert self.validate is not None
         self.model.eval()
+        began = time.monotonic()
         found = self.validate(self.model)
+        progress.validation_seconds += time.monotonic() - began
         figure, parts = found if isinstance(found, Validated) else (found, {})
         if figure > progress.best:
             progress.best, progress.best_step, progress.waited = figure, progress.step, 0

@@ -18,7 +18,8 @@ from accord.model.load import hidden_width
 from accord.model.reading import Key
 from accord.model.saving import trainable
 from accord.objectives.base import Objective
-from accord.progress import say, track
+from accord.progress import say
+from accord.text.examples import Sequence as Tokens
 from accord.text.examples import length
 from accord.text.qa_prompts import question_prompt
 from accord.text.questions import Question
@@ -26,26 +27,22 @@ from accord.text.render import entity_text
 from accord.train.cache import plan_pieces
 from accord.train.checkpoint import KEEP
 from accord.train.environment import disk_free_bytes, memory_bytes
-from accord.train.extraction import gather_examples, learns_labels, split_examples
+from accord.train.extraction import gather_examples, split_examples
 from accord.train.held_out import HeldOut, hold_out, read
 from accord.train.loop import peak_memory
 from accord.train.missing import lacking, without_data
-from accord.train.mixing import Mixing
+from accord.train.plan_steps import own_parameters, step_seconds
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
 from accord.train.setup import (
-    Weighted,
     build_objectives,
     own_continuations,
     validation_readings,
 )
-from accord.train.step import Step
 from accord.train.tasks import annotated_data, gather_tasks
 
-STEPS = 12
-"""Steps that are measured at most."""
-STEP_SECONDS = 20.0
-"""Seconds in which they are measured."""
+SAMPLE = 64
+"""Texts of a kind that are embedded to be timed."""
 SAMPLE_TOKENS = 6144
 """Tokens that the frozen layers read to be timed."""
 SHORTER = 8
@@ -72,6 +69,10 @@ class Probe:
     """Seconds in which the base model writes the texts to stay near to."""
     validation_seconds: float
     """Seconds of all validations."""
+    teacher_seconds: float
+    """Seconds in which the model as it starts reads what it teaches."""
+    start_seconds: float
+    """Seconds of the closed-form start of the maps after pooling."""
     checkpoint_bytes: int
     """Disk for checkpoints and the finished model."""
     peak_memory_bytes: int
@@ -80,8 +81,9 @@ class Probe:
     @property
     def seconds(self) -> float:
         """The whole run, without loading the model."""
-        steps = self.steps * self.step_seconds
-        return steps + self.cache_seconds + self.text_seconds + self.validation_seconds
+        before = self.cache_seconds + self.text_seconds + self.start_seconds
+        steps = self.steps * self.step_seconds + self.teacher_seconds
+        return before + steps + self.validation_seconds
 
 
 def probe(
@@ -131,14 +133,12 @@ def probe(
         pieces = _pieces(recipe, model, graph, [*(o for o, _ in objectives), *unseen])
         tokens = sum(len(key[1]) for key in pieces)
         cached = _reading_seconds(model, pieces) if pieces else 0.0
-        seconds, step_tokens = _step_seconds(recipe, model, objectives)
-        if recipe.rationale.weight:
-            validated = _answering_seconds(recipe, model, questions)
-        elif learns_labels(recipe):
-            validated = _held_out_seconds(recipe, model, unseen)
-        else:
-            validated = _validation_seconds(recipe, model, graph)
-    kept = sum(p.numel() for p in [*trainable(model).values(), *_own(objectives)]) * 4
+        seconds, step_tokens, taught = step_seconds(recipe, model, objectives)
+        validated = _answering_seconds(recipe, model, questions)
+        validated += _held_out_seconds(recipe, model, unseen)
+        validated += _validation_seconds(recipe, model, graph)
+        started = _start_seconds(recipe, model, graph)
+    kept = sum(p.numel() for p in [*trainable(model).values(), *own_parameters(objectives)]) * 4
     size = _cache_bytes(recipe, model, tokens)
     return Probe(
         steps=recipe.loop.steps,
@@ -149,6 +149,8 @@ def probe(
         cache_seconds=cached,
         text_seconds=written,
         validation_seconds=validated,
+        teacher_seconds=taught,
+        start_seconds=started,
         # A checkpoint holds weights, two moments of AdamW and the best weights; the model twice.
         checkpoint_bytes=kept * (4 * KEEP + 2),
         peak_memory_bytes=_peak(model, size),
@@ -168,6 +170,7 @@ def _pieces(
 def _writing_seconds(model: KnowledgeModel, recipe: Recipe) -> float:
     """Seconds to write the base model's own texts, from shorter ones."""
     size = max(2, recipe.language.tokens // SHORTER)
+    own_continuations(model, recipe.language.texts, 1, recipe.seed)  # the first is slower
     start = time.monotonic()
     own_continuations(model, recipe.language.texts, size, recipe.seed)
     return (time.monotonic() - start) * recipe.language.tokens / size
@@ -198,74 +201,60 @@ def _reading_seconds(model: KnowledgeModel, pieces: list[Key]) -> float:
     return spent * float(sizes[-1]) / sum(len(key[1]) for key in sample)
 
 
-def _step_seconds(
-    recipe: Recipe, model: KnowledgeModel, objectives: Weighted
-) -> tuple[float, float]:
-    """Seconds and tokens of an optimizer step."""
+def _validations(recipe: Recipe) -> int:
+    """How often a run validates: every so many steps, and at its end."""
     loop = recipe.loop
-    count, size = max(2, STEPS // loop.accumulation), (loop.chunk_tokens, loop.keep_tokens)
-    mixing = Mixing(objectives, loop.order, count, loop.accumulation)
-    step = Step(model, objectives, *size, recipe.seed, mixing=mixing)
-    parameters = [*trainable(model).values(), *_own(objectives)]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-9)
-    spent: list[float] = []
-    tokens = 0.0
-    with track("measuring steps", count, "steps") as advance:
-        for number in range(count):
-            start = time.monotonic()
-            # The first two steps read the teacher's texts and warm up; they are not counted.
-            logs = [
-                step((number * loop.accumulation + i) % STEPS) for i in range(loop.accumulation)
-            ]
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            if model.device.type == "cuda":
-                torch.cuda.synchronize(model.device)
-            spent.append(time.monotonic() - start)
-            tokens += sum(log["tokens"] for log in logs)
-            advance(1)
-            if sum(spent) > STEP_SECONDS and len(spent) > 3:
-                break
-    # Where stages differ, all of them count.
-    middle = np.median if loop.order == "simultaneous" else np.mean
-    return float(middle(spent[2:] or spent)), tokens / len(spent)
-
-
-def _own(objectives: list[tuple[Objective, float]]) -> list[torch.nn.Parameter]:
-    return [p for objective, _ in objectives for p in objective.parameters.values()]
+    return -(-loop.steps // loop.validate_every) if loop.validate_every else 0
 
 
 def _validation_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph) -> float:
-    """Seconds of all validations, from a sample of what one reads."""
-    valid = graph.triples_of("valid")
+    """Seconds of all validations by ranking, from a sample of what one reads."""
     queries = validation_readings(recipe, model, graph)
     if not recipe.loop.validate_every or not queries:
         return 0.0
     texts = model.texts(graph)
-    share = min(1.0, recipe.loop.validate_queries / len(valid))
+    share = min(1.0, recipe.loop.validate_queries / len(graph.triples_of("valid")))
     entities = [texts.tail(e) for e in range(graph.num_entities)]
     total = sum(map(length, entities)) + share * sum(map(length, queries))
-    rng = np.random.default_rng(0)
-    sample = [entities[i] for i in rng.permutation(len(entities))[:64]]
-    sample += [queries[i] for i in rng.permutation(len(queries))[:64]]
+    each = _embedding_seconds(model, [*_drawn(entities), *_drawn(queries)])
+    return each * total * _validations(recipe)
+
+
+def _start_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph) -> float:
+    """Seconds in which the closed-form start of the maps reads its triples."""
+    config, triples = recipe.model, graph.triples_of("train")
+    if not (config.projection and config.projection_start and len(triples)):
+        return 0.0
+    texts = model.texts(graph)
+    some = triples[np.random.default_rng(0).permutation(len(triples))[:SAMPLE]].astype(np.int64)
+    views = texts.query_readings(some[:, :2], config.query)
+    read = [s for sequences in views.values() for s in sequences]
+    read += [texts.tail(int(tail)) for tail in some[:, 2]]
+    count = min(config.projection_start, len(triples))
+    tokens = sum(map(length, read)) * count / len(some)
+    return _embedding_seconds(model, read) * tokens
+
+
+def _drawn(sequences: Sequence[Tokens]) -> list[Tokens]:
+    return [sequences[i] for i in np.random.default_rng(0).permutation(len(sequences))[:SAMPLE]]
+
+
+def _embedding_seconds(model: KnowledgeModel, sample: list[Tokens]) -> float:
+    """Seconds a token in which the trained layers read texts."""
     start = time.monotonic()
     model.embed(sample, "tail")
-    spent = time.monotonic() - start
-    times = recipe.loop.steps // recipe.loop.validate_every
-    return spent * total / sum(map(length, sample)) * times
+    return (time.monotonic() - start) / sum(map(length, sample))
 
 
 def _held_out_seconds(recipe: Recipe, model: KnowledgeModel, unseen: Sequence[HeldOut]) -> float:
     """Seconds of all validations on held-out texts, from the first batch of each objective."""
-    if not recipe.loop.validate_every:
-        return 0.0
     spent = 0.0
     for objective in unseen:
         requests, start = objective.requests(objective.batch(0)), time.monotonic()
         for request in requests.values():
             read(model, request)
         spent += 2 * objective.epoch * (time.monotonic() - start)  # for the loss and the metric
-    return spent * (recipe.loop.steps // recipe.loop.validate_every)
+    return spent * _validations(recipe)
 
 
 def _answering_seconds(
@@ -273,14 +262,13 @@ def _answering_seconds(
 ) -> float:
     """Seconds of all validations by questions, from a few of them answered."""
     valid = [question_prompt(q.question) for q in questions_of(questions, "valid")]
-    if not recipe.loop.validate_every or not valid:
+    if not (recipe.rationale.weight and recipe.loop.validate_every and valid):
         return 0.0
     sample = valid[:ANSWERED]
     start = time.monotonic()
     model.generate(sample, ANSWER_TOKENS)
     count = min(recipe.loop.validate_queries, len(valid))
-    times = recipe.loop.steps // recipe.loop.validate_every
-    return (time.monotonic() - start) * count / len(sample) * times
+    return (time.monotonic() - start) * count / len(sample) * _validations(recipe)
 
 
 class _Repeated:
@@ -344,9 +332,10 @@ def plan_run(
         data: Annotated corpora or files of `--data`.
 
     Returns:
-        {"seconds", "train_seconds", "cache_seconds", "text_seconds", "validation_seconds", "steps",
-        "step_seconds", "tokens_per_second", "cache_tokens", "peak_memory_gb", "disk_gb",
-        "memory_here_gb", "disk_here_gb", "fits", "problems"}; GB are 10^9 bytes.
+        {"seconds", "train_seconds", "cache_seconds", "text_seconds", "teacher_seconds",
+        "start_seconds", "validation_seconds", "steps", "step_seconds", "tokens_per_second",
+        "cache_tokens", "peak_memory_gb", "disk_gb", "memory_here_gb", "disk_here_gb", "fits",
+        "problems"}; GB are 10^9 bytes.
     """
     say("measuring a few steps")
     found = probe(recipe, graph, texts, device, questions, data)
@@ -357,6 +346,8 @@ def plan_run(
         "train_seconds": found.steps * found.step_seconds,
         "cache_seconds": found.cache_seconds,
         "text_seconds": found.text_seconds,
+        "teacher_seconds": found.teacher_seconds,
+        "start_seconds": found.start_seconds,
         "validation_seconds": found.validation_seconds,
         "steps": found.steps,
         "step_seconds": found.step_seconds,

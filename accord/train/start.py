@@ -227,8 +227,18 @@ def measure_teacher(step: Step, rationale: Rationale, run: RunFolder | None) -> 
     Returns:
         Share of the questions, as greedy writing would score.
     """
+    right = teacher_answers(step, rationale, TEACHER_ITEMS)
+    accuracy = sum(right) / len(right)
+    say(f"the teacher answers {accuracy:.1%} of {len(right)} train questions with their rationale")
+    if run is not None:
+        run.log({"step": 0, "teacher_accuracy": accuracy, "teacher_questions": len(right)})
+    return accuracy
+
+
+def teacher_answers(step: Step, rationale: Rationale, items: int) -> list[float]:
+    """As `measure_teacher`, for each of at most so many questions: 1 right, 0 wrong."""
     shown = [item.shown for item in rationale.items if item.shown]
-    stride = -(-len(shown) // TEACHER_ITEMS)
+    stride = -(-len(shown) // items)
     right: list[float] = []
     asked = shown[::stride]
     with track("asking the teacher", len(asked), "questions") as advance:
@@ -237,8 +247,4 @@ def measure_teacher(step: Step, rationale: Rationale, run: RunFolder | None) -> 
             request = dataclasses.replace(rationale.teacher(part), weights="start")
             right.append(float(teacher_right(part, step.teach(request))[0]))
             advance(1)
-    accuracy = sum(right) / len(right)
-    say(f"the teacher answers {accuracy:.1%} of {len(right)} train questions with their rationale")
-    if run is not None:
-        run.log({"step": 0, "teacher_accuracy": accuracy, "teacher_questions": len(right)})
-    return accuracy
+    return right

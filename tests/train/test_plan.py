@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from accord.config import load_config, to_toml
 from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
 from accord.model.saving import load_model
-from accord.train.plan import Probe, plan_run, probe, shortages
+from accord.objectives.base import TeacherOutput
+from accord.train.plan import Probe, _validations, plan_run, probe, shortages
 from accord.train.recipe import Recipe
 from accord.train.setup import load_with_cache
 from accord.train.start import settings_of
+from accord.train.step import Step
 from tests.train.tiny import ALL_PARTS, QUESTIONS, tiny_project, tiny_recipe
 
 SETTINGS = [
@@ -67,6 +70,7 @@ def test_plan_counts_what_the_run_then_reads(
     saved = sum(p.stat().st_size for p in (tmp_path / "run" / "checkpoints").rglob("*.safetensors"))
     assert planned.checkpoint_bytes == pytest.approx(saved, rel=0.5)
     assert planned.peak_memory_bytes == pytest.approx(result["peak_memory_gb"] * 1e9, rel=0.25)
+    assert result["validation_seconds"] > 0 and result["setup_seconds"] > 0
     what_the_run_kept_is_not_read_again(tmp_path / "run", tiny_graph)
 
 
@@ -87,9 +91,39 @@ def test_plan_leaves_nothing_behind(
     found = plan_run(recipe, tiny_graph, device="cpu", folder=tmp_path)
     assert list((tmp_path / "tmp").iterdir()) == []
     assert found["fits"] and found["problems"] == []
-    parts = ("train_seconds", "cache_seconds", "text_seconds", "validation_seconds")
+    names = ("train", "cache", "text", "validation", "teacher", "start")
+    parts = [f"{name}_seconds" for name in names]
     assert found["seconds"] == pytest.approx(sum(found[part] for part in parts))
-    assert all(found[part] > 0 for part in parts)
+    assert all(found[part] > 0 for part in parts[:-1])
+    assert found["start_seconds"] == 0, "no map after pooling"
+
+
+def test_texts_that_a_teacher_reads_once_do_not_count_as_steps(
+    recipe: Recipe, tiny_graph: KnowledgeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first steps of a run, which read them, would stand for all."""
+    read = Step._read_teacher
+
+    def slow(self: Step, *asked: Any) -> TeacherOutput:
+        time.sleep(0.5)
+        return read(self, *asked)
+
+    monkeypatch.setattr(Step, "_read_teacher", slow)
+    small = replace(recipe, loop=replace(recipe.loop, steps=1000, validate_every=0))
+    found = probe(small, tiny_graph, device="cpu")
+    assert 0.5 * small.language.texts <= found.teacher_seconds < 0.5 * small.loop.steps / 4
+
+
+def test_the_first_map_and_the_last_validation_count(
+    recipe: Recipe, tiny_graph: KnowledgeGraph
+) -> None:
+    mapped = replace(recipe.model, projection=8, freeze_layers=0, reading="full")
+    silent = replace(recipe.language, weight=0.0)
+    changed = replace(recipe, model=mapped, language=silent)
+    thrice = replace(changed, loop=replace(recipe.loop, steps=5, validate_every=2))
+    assert _validations(thrice) == 3, "after steps 2, 4 and 5"
+    found = probe(thrice, tiny_graph, device="cpu")
+    assert found.start_seconds > 0 and found.teacher_seconds == 0
 
 
 def test_plan_without_cache_language_and_validation(
@@ -115,7 +149,7 @@ def test_plan_refuses_what_the_run_would_refuse(recipe: Recipe, tiny_graph: Know
 
 def test_shortages_say_what_to_change() -> None:
     gb = 10**9
-    needed = Probe(100, 1.0, 1.0, 1, 8 * gb, 0.0, 0.0, 0.0, gb, 20 * gb)
+    needed = Probe(100, 1.0, 1.0, 1, 8 * gb, 0.0, 0.0, 0.0, 0.0, 0.0, gb, 20 * gb)
     assert shortages(needed, 32 * gb, 64 * gb) == []
     memory, disk = shortages(needed, 8 * gb, 4 * gb)
     assert memory.startswith("12.0 GB of memory are needed, 8.0 are here: lower")
