@@ -39,6 +39,13 @@ def scan(
         bool,
         typer.Option(help="Also show what the run says, which learnt from the triples; a control."),
     ] = False,
+    missing: Annotated[
+        float,
+        typer.Option(
+            help="Share of triples that are believed to be missing: probabilities of "
+            "proposals rest on it."
+        ),
+    ] = 0.1,
     scores: Annotated[
         Path | None, typer.Option(help="JSONL: every triple and candidate with its scores.")
     ] = None,
@@ -58,7 +65,9 @@ def scan(
     from accord.refine.scan import ScanConfig, base_states, scan_graph, scan_model
 
     share = text_share if text else 0.0
-    config = ScanConfig(least, most, structure, text_share=share, control=in_sample, seed=seed)
+    config = ScanConfig(
+        least, most, structure, text_share=share, control=in_sample, missing=missing, seed=seed
+    )
     known = open_graph(run, graph)
     model = scan_model(run, known)
     states = base_states(run, known) if text and model is None else None

@@ -24,6 +24,8 @@ TOP = (1, 2, 5, 10, 15, 20)
 """Shares in % of the most suspicious triples that are looked at."""
 PRECISION = 0.9
 BINS = 15
+BATCHES = (30, 100, 300)
+"""Items that a reviewer looks at: their stated precision is compared with what it was."""
 WHAT = ("error", "gap", "false")
 Bool = npt.NDArray[np.bool_]
 Triple = tuple[str, str, str]
@@ -105,6 +107,8 @@ class RefinementResult:
     """Proposals that are known to be true or false, alone: their precision is exact."""
     proposal_error: float
     """Expected calibration error, where every candidate that was not removed counts as false."""
+    batches: Mapping[str, Mapping[str, Mapping[str, float]]]
+    """flags, proposals -> first items -> expected and actual precision."""
 
     def to_dict(self) -> dict[str, Any]:
         """The result for JSON; `random` is what a shuffled list has on average."""
@@ -116,6 +120,7 @@ class RefinementResult:
             "removed": self.removed,
             "found": int(self.proposals.right.sum()),
             "expected_calibration_error": self.proposal_error,
+            "batches": self.batches["proposals"],
             **self.proposals.to_dict(),
         }
         if self.verified is not None:
@@ -125,6 +130,7 @@ class RefinementResult:
             "planted": self.planted,
             "flags": flags,
             "expected_calibration_error": self.flag_error,
+            "batches": self.batches["flags"],
             "proposals": proposals,
         }
 
@@ -202,7 +208,22 @@ def evaluate_refinement(scores: str | Path, truth: Planted) -> RefinementResult:
         Found(back[order], len(truth.removed)),
         Found(back[order][judged[order]], len(truth.removed)) if truth.false else None,
         _gap(rows["proposal"], back),
+        {"flags": _batches(rows["flag"], wrong), "proposals": _batches(rows["proposal"], back)},
     )
+
+
+def _batches(rows: list[dict[str, Any]], right: Bool) -> dict[str, dict[str, float]]:
+    """The first items by probability: how many are right, and how many were said to be."""
+    stated: Float64 = np.array([row["probability"] for row in rows], dtype=np.float64)
+    order = _order(stated.tolist(), rows) if rows else np.zeros(0, dtype=np.int64)
+    return {
+        str(n): {
+            "expected": float(stated[order[:n]].mean()),
+            "precision": float(right[order[:n]].mean()),
+        }
+        for n in BATCHES
+        if n <= len(rows)
+    }
 
 
 def _flags(rows: list[dict[str, Any]], wrong: Bool, wanted: int) -> dict[str, Found]:

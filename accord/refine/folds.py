@@ -167,6 +167,13 @@ class StructureFolds(Folds):
         return cls(graph, fold_numbers(count, settings.folds, settings.seed), settings)
 
 
+def first_fold(graph: KnowledgeGraph, config: FoldConfig) -> KnowledgeGraph:
+    """The graph with what the first fold's vectors are trained on, for them alone."""
+    count = len(graph.triples_of("train"))
+    folds = fold_numbers(count, config.folds, config.seed)
+    return with_train(graph, folds != 0) if config.folds > 1 else graph
+
+
 def steps_for(triples: int, config: FoldConfig) -> int:
     """Each triple is seen `epochs` times in both directions."""
     return max(20, min(config.most_steps, config.epochs * 2 * triples // config.batch_size))

@@ -1,8 +1,9 @@
 """Which triples are missing: candidates of rules and vectors, ranked and calibrated.
 
 Some triples are hidden, the proposer proposes for what is left, and what it then finds of the
-hidden ones tells how far its scores can be trusted. Nobody knows whether a candidate beyond those
-is true, so it counts as false: probabilities are lower bounds.
+hidden ones tells how far its scores can be trusted. In the end the hidden ones are back in the
+graph, and what is left among the candidates is what the graph really lacks, and what is false. No
+data can tell these two apart; how much is missing is a belief that probabilities rest on.
 """
 
 from __future__ import annotations
@@ -18,18 +19,23 @@ from accord.errors import ConfigError, DataError
 from accord.graph.builder import adjacency, triple_keys
 from accord.graph.graph import KnowledgeGraph
 from accord.progress import say
-from accord.refine.calibrate import Calibration, Reliability, reliability
+from accord.refine.calibrate import FORMS, Calibration, Reliability, reliability
 from accord.refine.candidates import find_candidates
-from accord.refine.folds import FoldConfig, StructureFolds, with_train
+from accord.refine.folds import FoldConfig, Folds, StructureFolds, first_fold, with_train
 from accord.refine.items import Item
 from accord.refine.logistic import Logistic
 from accord.refine.reasons import proposal_items
 from accord.refine.rules import Rules
 from accord.refine.steps import Bool, Float64, Int64
+from accord.refine.texts import TextFolds
 
 FEWEST = 10
 """Hidden triples that must be found again for probabilities to be stated."""
 MOST_FITTED = 200_000
+SUREST = 30
+"""Candidates, or a quarter of those found again if more, that bound how much can be missing."""
+CEILING = 0.99
+"""Highest probability that is stated."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +44,20 @@ class ProposeConfig:
 
     folds: FoldConfig = field(default_factory=FoldConfig)
     """How structure vectors are trained where some triples are hidden."""
-    structure: bool = True
-    """Use structure vectors; without them rules alone propose."""
     hidden: float = 0.1
     """Share of train triples that is hidden to calibrate."""
+    missing: float = 0.1
+    """Share of the triples that should be there and are believed to be missing."""
     top: int = 10
     """Answers that the vectors give to a query."""
     seed: int = 0
     """Of every draw."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.hidden < 1 or self.top < 1:
+        if not (0 < self.hidden < 1 and 0 < self.missing < 1) or self.top < 1:
             raise ConfigError(
-                f"hidden={self.hidden}, top={self.top}",
-                "hide more than 0 and less than all, take 1 or more answers",
+                f"hidden={self.hidden}, missing={self.missing}, top={self.top}",
+                "hide more than 0 and less than all, believe likewise, take 1 or more answers",
             )
 
 
@@ -63,16 +69,32 @@ class Learnt:
     calibration: Calibration
     reliability: Reliability
     """On candidates that the curve was not fitted on."""
+    errors: dict[str, float]
+    """Expected calibration error there of each form of curve; the best one is used."""
     hidden: int
     found: int
     """How many of the hidden triples were among the candidates."""
+    ratio: float
+    """Missing triples for each hidden one: as believed, but no more than the candidates allow."""
+
+    def probabilities(self, scores: Float64, relations: Int64) -> Float64:
+        """(N,) that candidates are true, once the hidden triples are back in the graph.
+
+        Of those of one score, p were hidden and ratio * p are missing; the rest is false.
+        """
+        hidden = np.minimum(self.calibration.probabilities(scores, relations), 1 - 1e-9)
+        found: Float64 = np.minimum(self.ratio * hidden / (1 - hidden), CEILING)
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "hidden": self.hidden,
             "found": self.found,
+            "missing_for_each_hidden": self.ratio,
             "negative_ratio": self.calibration.negative_ratio,
+            "curve": self.calibration.curve.form,
+            "curves": self.errors,
             **self.reliability.to_dict(),
         }
 
@@ -94,63 +116,67 @@ class Proposals:
 def propose_triples(
     graph: KnowledgeGraph,
     rules: Rules,
-    vectors: StructureFolds | None = None,
+    vectors: Folds | None = None,
     config: ProposeConfig | None = None,
+    texts: Folds | None = None,
+    states: Float64 | None = None,
 ) -> Proposals:
     """Finds triples that the graph lacks.
 
     Args:
         graph: The graph; nothing that any of its splits holds is proposed.
         rules: What it teaches.
-        vectors: Its structure vectors; None: rules alone propose.
+        vectors: Its structure vectors, which also propose; None: rules alone do.
         config: Settings.
+        texts: Heads on its texts, which only rank.
+        states: (E, P) that they were trained on.
 
     Returns:
         Candidates, ranked; none where the graph teaches nothing.
     """
     config = config or ProposeConfig()
-    learnt = _learn(graph, vectors is not None, config)
+    learnt = _learn(graph, vectors is not None, states if texts is not None else None, config)
     say("looking for missing triples")
-    found, features = _candidates(graph, graph, rules, vectors, config)
+    found, features = _candidates(graph, rules, vectors, texts, config)
     if learnt is None or not len(found):
         empty = np.zeros(0)
         return Proposals(np.zeros((0, 3), dtype=np.int64), empty, empty, learnt)
     scores = learnt.ranking.logits(features)
-    chance = learnt.calibration.probabilities(scores, found[:, 1])
+    chance = learnt.probabilities(scores, found[:, 1])
     order = np.lexsort((-scores, -chance))
     return Proposals(found[order], scores[order], chance[order], learnt)
 
 
 def _candidates(
     graph: KnowledgeGraph,
-    known: KnowledgeGraph,
     rules: Rules,
-    vectors: StructureFolds | None,
+    vectors: Folds | None,
+    texts: Folds | None,
     config: ProposeConfig,
 ) -> tuple[Int64, Float64]:
     """(N, 3) candidates and (N, F) what speaks for them."""
     scorer = vectors.scorer() if vectors is not None else None
-    found = find_candidates(rules, scorer, known, config.top, config.seed)
+    found = find_candidates(rules, scorer, graph, config.top, config.seed)
     none = np.zeros(len(found), dtype=np.int64)
     features = rules.evidence(found, none)
-    if vectors is not None:
-        chances = vectors.scores(found, none)
-        features = np.column_stack([features, chances, chances.min(axis=1)])
+    for view in (vectors, texts):
+        if view is not None:
+            chances = view.scores(found, none)
+            features = np.column_stack([features, chances, chances.min(axis=1)])
     return found, features
 
 
-def _learn(graph: KnowledgeGraph, structure: bool, config: ProposeConfig) -> Learnt | None:
+def _learn(
+    graph: KnowledgeGraph, structure: bool, states: Float64 | None, config: ProposeConfig
+) -> Learnt | None:
     """Hides triples, proposes, and fits on what comes back."""
     count = len(graph.triples_of("train"))
     kept = np.random.default_rng([config.seed, 13]).random(count) >= config.hidden
     hidden = graph.triples[:count][~kept]
     part = _indexed(with_train(graph, kept))
     say("learning what proposals are worth from hidden triples")
-    vectors = None
-    if structure:
-        settings = config.folds.for_size(count)
-        vectors = StructureFolds(part, np.zeros(int(kept.sum()), dtype=np.int64), settings)
-    found, features = _candidates(part, part, Rules(part, config.seed), vectors, config)
+    vectors, texts = _views(part, structure, states, config.folds.for_size(count))
+    found, features = _candidates(part, Rules(part, config.seed), vectors, texts, config)
     size = (max(1, graph.num_relations), max(1, graph.num_entities))
     labels = np.isin(triple_keys(found, *size), triple_keys(hidden, *size))
     if labels.sum() < FEWEST or labels.all():
@@ -158,22 +184,44 @@ def _learn(graph: KnowledgeGraph, structure: bool, config: ProposeConfig) -> Lea
     back = int(labels.sum())
     chosen = np.random.default_rng([config.seed, 17]).permutation(len(found))[:MOST_FITTED]
     found, features, labels = found[chosen], features[chosen], labels[chosen]
-    return _fitted(features, found[:, 1], labels, len(hidden), back)
+    learnt = _fitted(features, found[:, 1], labels, len(hidden), back)
+    believed = config.missing / (1 - config.missing) / config.hidden
+    return replace(learnt, ratio=min(believed, learnt.ratio))
+
+
+def _views(
+    part: KnowledgeGraph, structure: bool, states: Float64 | None, config: FoldConfig
+) -> tuple[Folds | None, Folds | None]:
+    """Vectors and heads that saw as large a share of the graph as those that will propose."""
+    seen, vectors, texts = first_fold(part, config), None, None
+    none = np.zeros(len(seen.triples_of("train")), dtype=np.int64)
+    if structure:
+        vectors = Folds(part, none, StructureFolds(seen, none, config).vectors)
+    if states is not None:
+        texts = Folds(part, none, TextFolds(seen, none, states, config).vectors)
+    return vectors, texts
 
 
 def _fitted(features: Float64, relations: Int64, labels: Bool, hidden: int, back: int) -> Learnt:
-    """The curve of all, with the reliability that each half has under the other's curve."""
-    even, stated = np.arange(len(labels)) % 2 == 0, np.zeros(len(labels))
+    """The curve of all whose form has the least error where each half has the other's curve."""
+    stated = {form: np.zeros(len(labels)) for form in FORMS}
+    even = np.arange(len(labels)) % 2 == 0
     for part in (even, ~even):
         if 0 < labels[~part].sum() < (~part).sum():
-            ranking, curve = _curve(features[~part], relations[~part], labels[~part])
-            stated[part] = curve.probabilities(ranking.logits(features[part]), relations[part])
-    return Learnt(*_curve(features, relations, labels), reliability(stated, labels), hidden, back)
-
-
-def _curve(features: Float64, relations: Int64, labels: Bool) -> tuple[Logistic, Calibration]:
+            ranking = Logistic.fit(features[~part], labels[~part])
+            known, asked = ranking.logits(features[~part]), ranking.logits(features[part])
+            for form, chance in stated.items():
+                curve = Calibration.fit(known, relations[~part], labels[~part], form)
+                chance[part] = curve.probabilities(asked, relations[part])
+    found = {form: reliability(chance, labels) for form, chance in stated.items()}
+    best = min(FORMS, key=lambda form: found[form].error)
     ranking = Logistic.fit(features, labels)
-    return ranking, Calibration.fit(ranking.logits(features), relations, labels)
+    curve = Calibration.fit(ranking.logits(features), relations, labels, best)
+    errors = {str(form): row.error for form, row in found.items()}
+    surest = np.argsort(-stated[best], kind="stable")[: max(SUREST, int(labels.sum()) // 4)]
+    # Even if nothing there is false, no more can be missing than was not hidden.
+    share = float(np.clip(labels[surest].mean(), 0.05, 0.98))
+    return Learnt(ranking, curve, found[best], errors, hidden, back, (1 - share) / share)
 
 
 def _indexed(graph: KnowledgeGraph) -> KnowledgeGraph:

@@ -21,7 +21,7 @@ from accord.model.load import resolve
 from accord.model.saving import model_folder, unfinished
 from accord.progress import say
 from accord.refine.attributes import flag_attributes, propose_attributes
-from accord.refine.calibrate import expected_precision
+from accord.refine.calibrate import expected_precision, next_precision
 from accord.refine.duplicates import propose_duplicates
 from accord.refine.flag import FlagConfig, Suspicion, judge_triples
 from accord.refine.folds import FoldConfig, StructureFolds
@@ -58,6 +58,9 @@ class ScanConfig:
     heads on its frozen states cannot be trained, or for `control`; 0: no text is read at all."""
     control: bool = False
     """Show beside the rest what the run says, which learnt from the triples; it does not count."""
+    missing: float = 0.1
+    """Share of the triples that should be in the graph and are believed to be missing: proposals'
+    probabilities rest on it."""
     seed: int = 0
     """Of every draw."""
 
@@ -100,6 +103,10 @@ class Scan:
                 "flags": _mean_probability(flags),
                 "proposals": _mean_probability(proposals),
             },
+            "expected_precision_next": {
+                "flags": next_precision(_probabilities(flags)),
+                "proposals": next_precision(_probabilities(proposals)),
+            },
             "calibration": None if learnt is None else learnt.to_dict(),
             "text_model": self.text,
             "seconds": self.seconds,
@@ -135,8 +142,13 @@ class Scan:
 
 def _mean_probability(items: list[Item]) -> float | None:
     """The precision to expect of those whose probability is known."""
-    known = np.array([i.probability for i in items if i.probability is not None])
+    known = _probabilities(items)
     return float(expected_precision(known)[-1]) if len(known) else None
+
+
+def _probabilities(items: list[Item]) -> Float64:
+    """Of those whose probability is known, in their order."""
+    return np.array([item.probability for item in items if item.probability is not None])
 
 
 def scan_graph(
@@ -174,8 +186,8 @@ def scan_graph(
     judge = FlagConfig(text_share=config.text_share, seed=config.seed)
     asked = model if texts is None or config.control else None
     wrong = judge_triples(graph, rules, vectors, asked, judge, texts)
-    wanted = ProposeConfig(folds=folds, seed=config.seed)
-    missing = propose_triples(graph, rules, vectors, wanted)
+    wanted = ProposeConfig(folds=folds, missing=config.missing, seed=config.seed)
+    missing = propose_triples(graph, rules, vectors, wanted, texts, states)
     rows = wrong.order()[: config.most]
     rows = rows[wrong.probability[rows] >= config.least]
     count = int((missing.probability >= config.least).sum())

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accord.errors import ConfigError
-from accord.refine.calibrate import Calibration, expected_precision, reliability
+from accord.refine.calibrate import (
+    FORMS,
+    Calibration,
+    Curve,
+    Form,
+    expected_precision,
+    next_precision,
+    reliability,
+)
 from accord.refine.logistic import Logistic, sigmoid
 
 
@@ -30,8 +38,9 @@ def test_logistic_finds_the_weights_that_made_the_labels() -> None:
     assert np.isclose(model.logits(np.zeros((1, 2)))[0], -1, atol=0.15)
 
 
-def test_calibration_holds_for_each_relation_on_fresh_candidates() -> None:
-    curve = Calibration.fit(*drawn(0))
+@pytest.mark.parametrize("form", FORMS)
+def test_calibration_holds_for_each_relation_on_fresh_candidates(form: Form) -> None:
+    curve = Calibration.fit(*drawn(0), form)
     scores, relations, labels = drawn(1)
     chance = curve.probabilities(scores, relations)
     for relation in (0, 1):
@@ -39,6 +48,18 @@ def test_calibration_holds_for_each_relation_on_fresh_candidates() -> None:
         assert reliability(chance[own], labels[own]).error < 0.05
     known = labels.sum()
     assert curve.negative_ratio == pytest.approx((8000 - known) / known, rel=0.05)
+
+
+def test_curves_follow_what_no_line_can() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, size=20000)
+    labels = rng.random(20000) < np.where(logits > 2, 0.9, 0.2)
+    errors = {}
+    for form in FORMS:
+        chance = Curve.fit(form, logits[::2], labels[::2])(logits[1::2])
+        assert (np.diff(chance[np.argsort(logits[1::2])]) >= -1e-12).all()
+        errors[form] = reliability(chance, labels[1::2]).error
+    assert errors["isotonic"] < 0.02 < errors["beta"] < errors["platt"]
 
 
 def test_one_class_alone_is_refused() -> None:
@@ -61,3 +82,8 @@ def test_expected_precision_is_the_running_mean(values: list[float]) -> None:
     assert found[-1] == pytest.approx(np.mean(values))
     if values == sorted(values, reverse=True):
         assert (np.diff(found) <= 1e-12).all()
+
+
+def test_precision_of_the_next_items_is_told_as_far_as_there_are_some() -> None:
+    found = next_precision(np.array([1.0] * 10 + [0.5] * 20))
+    assert found == {"10": 1.0, "30": pytest.approx(20 / 30)}
