@@ -50,7 +50,7 @@ from accord.text.corpora import load_corpus
 from accord.text.examples import RelationExample
 from accord.text.links import load_links
 from accord.train.environment import environment
-from accord.train.extraction import read_examples
+from accord.train.extraction import fits, read_examples
 from accord.train.plan import plan_run
 from accord.train.recipe import Recipe
 
@@ -156,11 +156,11 @@ def few_shot(run: Path, graph: str, given: argparse.Namespace) -> Measured:
     figures: Cell = {}
     items: dict[str, Float64] = {}
     for name in ("fewrel-wiki", "fewrel-nyt"):
-        examples = texts_of(name, None, given)
+        texts = texts_of(name, None, given)
+        examples = [e for e in texts if fits(extractor.model, e, twice=False)]
+        figures[f"{name}/left out"] = len(texts) - len(examples)
         vocabulary = Vocabulary(extractor.vocabulary.relations, ("",))
         read = list(read_examples(extractor.model, examples, vocabulary, False))
-        if len(read) != len(examples):
-            raise SystemExit(f"{len(examples) - len(read)} texts of {name} are too long")
         features = np.concatenate([rows[:1] for rows in extractor.pair_features(read)])
         labels = np.unique([e.facts[0][1] for e in examples], return_inverse=True)[1]
         for shots in (1, 5):
