@@ -135,7 +135,7 @@ def _write_files(
         "model": dataclasses.asdict(model.config),
         "text": dataclasses.asdict(model.text),
         "templates": templates(),
-        "pooling": "last" if model.reader.causal else "mean",
+        "pooling": model.config.pooling if model.reader.causal else "mean",
         "base_sha256": base_sha256(model.config.name),
         "graph": dict(graph),
         "facts": dict(facts),
