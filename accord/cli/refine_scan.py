@@ -22,6 +22,10 @@ def scan(
     extracted: Annotated[
         Path | None, typer.Option(help="JSONL of `accord extract`: propose what texts state.")
     ] = None,
+    shapes: Annotated[
+        Path | None,
+        typer.Option(help="SHACL shapes that the graph should keep to; needs accord-kg[shacl]."),
+    ] = None,
     structure: Annotated[
         bool, typer.Option(help="Train structure embeddings, a fold at a time.")
     ] = True,
@@ -71,7 +75,7 @@ def scan(
     known = open_graph(run, graph)
     model = scan_model(run, known)
     states = base_states(run, known) if text and model is None else None
-    found = scan_graph(known, model, config, extracted, states)
+    found = scan_graph(known, model, config, extracted, states, shapes)
     if scores is not None:
         found.write(scores, known)
     if plot is not None and found.proposals.learnt is not None:

@@ -23,6 +23,7 @@ from accord.refine.logistic import Logistic, sigmoid
 from accord.refine.mixture import Mixture
 from accord.refine.rivals import rivalry
 from accord.refine.rules import EVIDENCE, Rules
+from accord.refine.shapes import Breaches, Shapes
 from accord.refine.steps import Bool, Float64, Int64
 
 VIEW = 3
@@ -79,6 +80,8 @@ class Suspicion:
     """(T, len(EVIDENCE)) what each column adds to the suspicion."""
     error_share: float
     """Estimated share of wrong triples."""
+    breaches: Breaches | None = None
+    """What breaks the shapes, where there are some."""
 
     def order(self) -> Int64:
         """(T,) the most suspicious first; equal ones as in the graph."""
@@ -92,6 +95,7 @@ def judge_triples(
     model: EmbeddingModel | None = None,
     config: FlagConfig | None = None,
     texts: Folds | None = None,
+    shapes: Shapes | None = None,
 ) -> Suspicion:
     """Judges every train triple.
 
@@ -104,6 +108,7 @@ def judge_triples(
         config: Settings.
         texts: Heads on texts, each trained without a fold. With them `model` is a control: what it
             says stands beside the rest as `text in-sample`, and counts for nothing.
+        shapes: What the graph should keep to; what breaking them says is learnt, too.
 
     Returns:
         Probabilities and what they are made of.
@@ -129,13 +134,17 @@ def judge_triples(
         with_text, view = _with_text(graph, model, data, every, logits, config)
         arms["text" if texts is None else IN_SAMPLE] = view
         logits = with_text if texts is None else logits
+    breaches = None if shapes is None else shapes.check(graph)
+    if shapes is not None and breaches is not None:
+        arms["shapes"] = breaches.weights
+        logits = _with_shapes(graph, shapes, breaches, data, logits, config)
     # A feature's forms, by itself, beside its relation's and squared, count as one.
     parts = every.parts(data.true)
     shares = parts[:, :rule] + parts[:, whole : whole + rule]
     shares[:, CURVED] += parts[:, 2 * whole : data.plain]
     evidence = data.true[:, :rule]
     return Suspicion(
-        data.triples, sigmoid(logits), logits, arms, evidence, shares, every.share
+        data.triples, sigmoid(logits), logits, arms, evidence, shares, every.share, breaches
     )  # fmt: skip
 
 
@@ -298,3 +307,28 @@ def _with_text(
     found[chosen] = both.logits(np.column_stack([logits[chosen], own])) + odds
     view[chosen] = alone.logits(own) + odds
     return found, view
+
+
+def _with_shapes(
+    graph: KnowledgeGraph,
+    shapes: Shapes,
+    breaches: Breaches,
+    data: _Data,
+    logits: Float64,
+    config: FlagConfig,
+) -> Float64:
+    """(T,) log-odds with what it says that a triple breaks a shape, which never speaks for it.
+
+    How often wrong triples break shapes is seen on false ones that stand in the graph for a while:
+    few of them, since what is too many is a matter of what else is there.
+    """
+    count = min(config.text_sample, max(20, len(logits) // 10), len(data.negatives))
+    if not (count and breaches.weights.any()):
+        return logits
+    wrong = np.random.default_rng([config.seed, 21]).permutation(len(data.negatives))[:count]
+    broken = shapes.check(graph, data.negatives[wrong]).weights[len(logits) :]
+    right = 1 - sigmoid(logits)
+    # Half a triple more that breaks shapes, and half a one that does not, on either side.
+    among_wrong = (broken.sum() + 0.5) / (count + 1)
+    among_right = (right @ breaches.weights + 0.5) / (right.sum() + 1)
+    return logits + breaches.weights * max(0.0, float(np.log(among_wrong / among_right)))

@@ -45,6 +45,8 @@ def _doubts(
     order = np.argsort(-shares)
     named = [int(c) for c in order[:MOST_REASONS] if shares[c] >= LEAST_SHARE]
     reasons = [_words(graph, rules, EVIDENCE[column], triple) for column in named]
+    if found.breaches is not None and row in found.breaches.messages:
+        reasons.insert(0, found.breaches.messages[row])
     for arm, words in ARM_WORDS.items():
         if arm in found.arms and found.arms[arm][row] > 0:
             reasons.append(words)

@@ -35,6 +35,7 @@ from accord.refine.propose import (
 )
 from accord.refine.reasons import flag_items
 from accord.refine.rules import Rules
+from accord.refine.shapes import Shapes
 from accord.refine.steps import Float64
 from accord.refine.texts import TextFolds, text_states
 from accord.train.checkpoint import RunFolder
@@ -92,7 +93,7 @@ class Scan:
     def to_dict(self) -> dict[str, Any]:
         """The result for JSON."""
         flags, proposals = self.of_kind("flag"), self.of_kind("proposal")
-        learnt = self.proposals.learnt
+        learnt, shapes = self.proposals.learnt, self.suspicion.breaches
         return {
             "flags": len(flags),
             "proposals": len(proposals),
@@ -109,6 +110,7 @@ class Scan:
             },
             "calibration": None if learnt is None else learnt.to_dict(),
             "text_model": self.text,
+            "shapes": None if shapes is None else shapes.to_dict(),
             "seconds": self.seconds,
         }
 
@@ -157,6 +159,7 @@ def scan_graph(
     config: ScanConfig | None = None,
     extracted: str | Path | None = None,
     states: Float64 | None = None,
+    shapes: str | Path | None = None,
 ) -> Scan:
     """Looks through a graph; the graph is not changed.
 
@@ -167,16 +170,19 @@ def scan_graph(
         config: Settings.
         extracted: What `accord extract` wrote, to be proposed as well.
         states: (E, P) of `accord.refine.texts.text_states`, where they are known already.
+        shapes: A file of SHACL shapes that the graph should keep to.
 
     Returns:
         Items for review, and all scores.
 
     Raises:
         GraphError: Too few triples to learn from.
-        DataError: `extracted` is no such file.
+        DataError: `extracted` or `shapes` is no such file.
+        ConfigError: Shapes without the extra that reads them.
     """
     config, start = config or ScanConfig(), time.monotonic()
     told = [] if extracted is None else extracted_items(graph, extracted, config.least)
+    wanted_shapes = None if shapes is None else Shapes.load(shapes)
     rules = Rules(graph, config.seed)
     folds = replace(config.folds, seed=config.seed)
     vectors = StructureFolds.train(graph, folds) if config.structure else None
@@ -185,7 +191,7 @@ def scan_graph(
     texts = None if states is None else TextFolds.train(graph, states, folds)
     judge = FlagConfig(text_share=config.text_share, seed=config.seed)
     asked = model if texts is None or config.control else None
-    wrong = judge_triples(graph, rules, vectors, asked, judge, texts)
+    wrong = judge_triples(graph, rules, vectors, asked, judge, texts, wanted_shapes)
     wanted = ProposeConfig(folds=folds, missing=config.missing, seed=config.seed)
     missing = propose_triples(graph, rules, vectors, wanted, texts, states)
     rows = wrong.order()[: config.most]
@@ -193,6 +199,7 @@ def scan_graph(
     count = int((missing.probability >= config.least).sum())
     items = [
         *flag_items(graph, rules, wrong, rows),
+        *_kept([] if wrong.breaches is None else wrong.breaches.attributes, config),
         *_kept(flag_attributes(graph), config),
         *proposed_items(graph, rules, missing, min(count, config.most)),
         *told,

@@ -27,7 +27,8 @@ def kinds(graph: KnowledgeGraph) -> Float64:
     """States that say of what kind an entity is, and nothing else."""
     letters = [entity[0] for entity in graph.entity_ids]
     found: Float64 = np.eye(3)[[sorted(set(letters)).index(x) for x in letters]]
-    return found - found.mean(axis=0)
+    centred: Float64 = found - found.mean(axis=0)
+    return centred
 
 
 def test_heads_know_kinds_of_triples_that_they_did_not_see(graph: KnowledgeGraph) -> None:
