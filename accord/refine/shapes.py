@@ -169,7 +169,7 @@ def _data(graph: KnowledgeGraph, added: Int64) -> Any:
 
     ids, relations = graph.entity_ids, graph.relation_ids
     more = (
-        tuple(NamedNode(to_iri(x)) for x in (ids[h], relations[r], ids[t]))
+        (NamedNode(to_iri(ids[h])), NamedNode(to_iri(relations[r])), NamedNode(to_iri(ids[t])))
         for h, r, t in added.tolist()
     )
     train = (q for q in graph_quads(graph) if q.graph_name == DefaultGraph())
