@@ -52,6 +52,11 @@ def import_(
     id_property: Annotated[
         str, typer.Option(help="Neo4j: property that is a node's id; default: uri, iri or id.")
     ] = "",
+    valid: Annotated[
+        float, typer.Option(help="Share of triples to hold out; for a source without splits.")
+    ] = 0.0,
+    test: Annotated[float, typer.Option(help="As --valid, for test.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of what is held out.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Reads a graph and makes a graph folder of it: the store of record and a snapshot."""
@@ -68,6 +73,9 @@ def import_(
         page=page,
         timeout=timeout,
         id_property=id_property,
+        valid=valid,
+        test=test,
+        seed=seed,
     )
     graph = _import(source, out, options)
     info = describe(graph)
@@ -77,11 +85,12 @@ def import_(
 def _import(source: str, out: Path, options: ImportOptions) -> KnowledgeGraph:
     """A data set by its name, anything else by its path or address."""
     from accord.graph.formats import import_graph, write_graph
+    from accord.graph.hold_out import hold_out
 
     if not Path(source).exists() and "/" not in source and "." not in source:
         from accord.graph.load import load_graph
 
-        return write_graph(load_graph(source), out)
+        return write_graph(hold_out(load_graph(source), options), out)
     return import_graph(source, out, options)
 
 

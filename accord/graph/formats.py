@@ -18,6 +18,7 @@ from accord.graph.builder import GraphBuilder
 from accord.graph.export import TABLES, export_graph, graph_quads
 from accord.graph.formats_table import read_folder, read_triples
 from accord.graph.graph import SPLITS, KnowledgeGraph
+from accord.graph.hold_out import hold_out, move_held_out
 from accord.graph.labels import ImportOptions
 from accord.graph.reading import open_source, position, stem_of, suffix_of
 from accord.graph.writing import new_folder
@@ -53,15 +54,18 @@ def import_graph(
 
     Raises:
         DataError: The source cannot be read (with file and line), or no space is left.
-        GraphError: The source holds no triple and no attribute.
+        GraphError: The source holds no triple and no attribute, or shares are to be held out of
+            one that has splits.
     """
     options = options or ImportOptions()
     if out is None:
         with _no_collection():
-            return _read(source, None, options)
+            return hold_out(_read(source, None, options), options)
     refuse_foreign(out)
     with _no_collection(), new_folder(out) as folder:
-        graph = _read(source, folder / STORE, options)
+        graph = hold_out(_read(source, folder / STORE, options), options)
+        if options.valid or options.test:
+            move_held_out(folder / STORE, graph)
         graph.save(folder / SNAPSHOT)
     return KnowledgeGraph.load(out)
 

@@ -50,12 +50,23 @@ class ImportOptions:
     """SPARQL endpoint and Neo4j: seconds before an answer is given up."""
     id_property: str = ""
     """Neo4j: the property that is a node's id; empty: uri, iri or id, else the element id."""
+    valid: float = 0.0
+    """Share of the triples to hold out as valid, for a source without splits."""
+    test: float = 0.0
+    """As `valid`, for test."""
+    seed: int = 0
+    """Of that draw."""
 
     def __post_init__(self) -> None:
         if self.page < 1:
             raise ConfigError(f"page is {self.page}", "give a number of rows, 1 or more")
         if not self.timeout > 0:
             raise ConfigError(f"timeout is {self.timeout}", "give seconds, more than 0")
+        if min(self.valid, self.test) < 0 or self.valid + self.test >= 1:
+            raise ConfigError(
+                f"shares valid={self.valid:g} and test={self.test:g} leave nothing to train on",
+                "give shares of 0 or more, together below 1, e.g. 0.05 each",
+            )
 
     def kinds(self) -> dict[str, tuple[int, int]]:
         """Property -> (kind of text, place among the properties of that kind)."""
