@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -72,12 +73,17 @@ def _entity(graph: KnowledgeGraph, text: str) -> str:
         return text
 
 
-def copied(graph: KnowledgeGraph, keep: npt.NDArray[np.bool_] | None = None) -> GraphBuilder:
+def copied(
+    graph: KnowledgeGraph,
+    keep: npt.NDArray[np.bool_] | None = None,
+    without: Collection[str] = (),
+) -> GraphBuilder:
     """All of a graph, to go on from.
 
     Args:
         graph: The graph.
         keep: (T,) which triples are taken over; None for all.
+        without: Properties whose values are not taken over.
     """
     builder = GraphBuilder(graph.name, parent=graph)
     for idx, key in enumerate(graph.entity_ids):
@@ -90,7 +96,8 @@ def copied(graph: KnowledgeGraph, keep: npt.NDArray[np.bool_] | None = None) -> 
     for row in range(len(graph.attributes)):
         literal = graph.attribute(row)
         entity = int(graph.attributes[row, 0])
-        builder.attribute_of(
-            entity, literal.property, literal.value, literal.datatype, literal.language
-        )
+        if literal.property not in without:
+            builder.attribute_of(
+                entity, literal.property, literal.value, literal.datatype, literal.language
+            )
     return builder

@@ -41,6 +41,10 @@ WIDTH = 512
 """Paths of a length that are made longer, at most."""
 
 
+ASKING = frozenset(("who", "whose", "when", "where", "how"))
+"""Words of grammar that say what kind of thing is asked for."""
+DECIDED = 4.0
+"""Nats by which a word that says much favours the step that it goes with."""
 PLAIN = 0.2
 """A word that says less than this, 0 to 1, asks for no step."""
 SHOWN = 64
@@ -188,6 +192,7 @@ class Planner:
         self._likeness = Likeness(schema, weights.vectors)
         learnt = [c for c in weights.columns if c.startswith("any ")]
         self._any = [weights.columns[column] for column in learnt]
+        self._sharpness = self._sharp()
         self._steps = {column.removeprefix("any "): i for i, column in enumerate(learnt)}
         if not self._steps.keys() & set(schema.texts):
             raise ConfigError(
@@ -241,20 +246,30 @@ class Planner:
                 weight, credit = _peak(share), np.maximum(alike, known / share.max())
             asked = np.maximum(asked, credit * (weight > PLAIN))
             covered, weighed = covered + weight * credit.max(), weighed + weight
-        return Signs(covered / weighed if weighed else 0.0, float(asked.mean()))
+        return Signs(float(covered / weighed) if weighed else 0.0, float(asked.mean()))
 
     def _associated(self, word: str) -> Float32 | None:
         """(T,) share of each step that was learnt of; None for words that were not."""
         weights = self.weights
         rows = [weights.rows.get(key) for key in (word, f"{word[:STEM]}-")]
         known = [row for row in rows if row is not None]
-        if word == MASK or (not known and word in FUNCTION_WORDS):
+        grammar = word in FUNCTION_WORDS and word not in ASKING
+        if word == MASK or grammar or (not known and word in FUNCTION_WORDS):
             return np.full(len(self._steps), 1 / len(self._steps), dtype=np.float32)
         if not known:
             return None
-        scores = weights.weight[known][:, self._any].sum(axis=0)
+        scores = self._sharpness * weights.weight[known][:, self._any].sum(axis=0)
         shares = np.exp(scores - scores.max())
         return np.asarray(shares / shares.sum())
+
+    def _sharp(self) -> float:
+        """What makes weights as decided as `DECIDED`, however long a planner has learnt."""
+        rows = [row for name, row in self.weights.rows.items() if name in self._words]
+        scores = self.weights.weight[rows][:, self._any]
+        if not scores.size:
+            return 1.0
+        spread = np.quantile(scores.max(axis=1) - scores.mean(axis=1), 0.9)
+        return DECIDED / max(1e-6, float(spread))
 
     def levels(self, opening: Opening) -> list[tuple[Int64, Float32]]:
         """Paths of each length with their scores.

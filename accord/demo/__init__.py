@@ -5,6 +5,7 @@ acts before it left on disk. `story` puts them in a row.
 """
 
 from accord.demo.act_align import AlignConfig as AlignConfig
+from accord.demo.act_ask import AskConfig as AskConfig
 from accord.demo.act_kale import KaleConfig as KaleConfig
 from accord.demo.act_loop import CleanConfig as CleanConfig
 from accord.demo.kale_questions import AskedConfig as AskedConfig

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from accord.demo import act_align, act_kale, act_loop
+from accord.demo import act_align, act_ask, act_kale, act_loop
 from accord.demo.act_align import AlignConfig, AlignResult
+from accord.demo.act_ask import AskConfig, AskResult
 from accord.demo.act_kale import KaleConfig, KaleResult
 from accord.demo.act_loop import CleanConfig, LoopResult
 from accord.progress import say
@@ -37,6 +38,8 @@ class DemoConfig:
     """First act: the model learns the graph."""
     kale: KaleConfig | None = field(default_factory=KaleConfig)
     """Second act: it learns to use what it knows; None leaves the act out."""
+    ask: AskConfig | None = field(default_factory=AskConfig)
+    """Third act: questions, a conversation, a paragraph, a decision; None leaves the act out."""
     clean: CleanConfig | None = field(default_factory=CleanConfig)
     """Last act: a damaged graph is cleaned; None leaves the act out."""
 
@@ -49,6 +52,7 @@ class DemoResult:
     seed: int
     align: AlignResult
     kale: KaleResult | None
+    ask: AskResult | None
     loop: LoopResult | None
     report: Path
     seconds: float
@@ -57,7 +61,7 @@ class DemoResult:
     @property
     def acts(self) -> Sequence[Act]:
         """Those that were played, in their order."""
-        return [act for act in (self.align, self.kale, self.loop) if act is not None]
+        return [act for act in (self.align, self.kale, self.ask, self.loop) if act is not None]
 
     def to_dict(self) -> dict[str, Any]:
         """The object that `--json` prints."""
@@ -98,11 +102,15 @@ def run_demo(
     if config.kale is not None:
         kale = act_kale.play(folder, seed, config.kale, align.run)
         report = _report(align.run, folder)
+    ask = None
+    if config.ask is not None:
+        ask = act_ask.play(folder, seed, config.ask, align.run)
+        report = _report(align.run, folder)
     loop = None
     if config.clean is not None:
         loop = act_loop.play(folder, seed, config.clean, align.run)
         report = _report(align.run, folder)
-    return DemoResult(folder, seed, align, kale, loop, report, time.monotonic() - start)
+    return DemoResult(folder, seed, align, kale, ask, loop, report, time.monotonic() - start)
 
 
 def _report(run: Path, folder: Path) -> Path:

@@ -140,7 +140,7 @@ def evaluate_abstention(
 def remove_relations(
     graph: KnowledgeGraph, questions: Sequence[Question], share: float, seed: int = 0
 ) -> tuple[KnowledgeGraph, list[bool]]:
-    """A graph that lacks some relations, and which questions it therefore cannot answer.
+    """A graph that lacks some relations and properties, and the questions that it cannot answer.
 
     Args:
         graph: The graph.
@@ -149,7 +149,7 @@ def remove_relations(
         seed: Of the draw.
 
     Returns:
-        The graph without the triples of those relations, and for each question whether a step of
+        The graph without their triples and values, and for each question whether a step of
         its paths is gone.
 
     Raises:
@@ -162,8 +162,9 @@ def remove_relations(
         raise ConfigError("the questions' paths have fewer than two relations", "leave it out")
     count = min(len(used) - 1, max(1, round(share * len(used))))
     gone = set(np.random.default_rng(seed).permutation(used)[:count].tolist())
-    numbers = [graph.relation(relation) for relation in gone]
-    kept = copied(graph, ~np.isin(graph.triples[:, 1], numbers)).build()
+    properties = gone & set(graph.properties)
+    numbers = [graph.relation(relation) for relation in gone - properties]
+    kept = copied(graph, ~np.isin(graph.triples[:, 1], numbers), properties).build()
     return kept, [any(h.relation in gone for path in q.paths for h in path) for q in questions]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accord.evaluate.files import write_lines
+from accord.evaluate.report_ask import ask
 from accord.evaluate.report_kale import kale
 from accord.evaluate.report_loop import loop
 from accord.evaluate.report_page import (
@@ -75,6 +76,7 @@ def render(groups: list[Group]) -> str:
         triples(groups),
         generation(groups),
         kale(groups),
+        ask(groups),
         loop(groups),
         retention(groups),
         training(groups),

@@ -16,11 +16,21 @@ import pytest
 import accord.demo as story
 from accord.cli.main import main
 from accord.config import load_config
-from accord.demo import AlignConfig, AskedConfig, DemoConfig, DemoResult, KaleConfig, run_demo
+from accord.demo import (
+    AlignConfig,
+    AskConfig,
+    AskedConfig,
+    DemoConfig,
+    DemoResult,
+    KaleConfig,
+    act_ask,
+    run_demo,
+)
 from accord.demo.act_align import QUESTIONS
 from accord.demo.act_kale import ANSWERS_ALONE
 from accord.errors import ConfigError
 from accord.evaluate.graph_qa import evaluate_graph_qa
+from accord.evaluate.report import write_report
 from accord.evaluate.report_kale import path_line
 from accord.evaluate.report_runs import flat
 from accord.model.saving import load_model
@@ -49,7 +59,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> DemoConfig:
     sizes = ("freeze_layers=2", "steps=2", "rationale.rows=2", "rationale.fact_rows=2")
     asked = AskedConfig(count=16, paths=(), test_share=0.5)
     kale = KaleConfig("demo-kale", sizes, ("steps=3",), asked, test=6)
-    return DemoConfig(align, kale, clean=None)
+    return DemoConfig(align, kale, ask=None, clean=None)
 
 
 @pytest.fixture(scope="module")
@@ -344,3 +354,17 @@ def test_the_embedded_model_tells_the_story(tmp_path: Path) -> None:
     assert found["n"] == 8 and found["facts"]["n"] > 8
     assert found["teacher_accuracy"] is not None
     assert "Worked examples" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_the_third_act_asks_talks_writes_and_decides(told: DemoResult, tmp_path: Path) -> None:
+    folder = tmp_path / "asked"
+    shutil.copytree(told.out, folder)
+    run = folder / told.align.run.relative_to(told.out)
+    config = AskConfig(learnt=12, steps=3, tuned=8, test=8, talk=("What does alice know?",))
+    found = act_ask.play(folder, 0, config, run)
+    assert len(found.found["asked"]) == len(config.questions) and found.found["counted"]["n"]
+    assert found.to_text() and json.loads(json.dumps(found.to_dict()))
+    assert (run / "planner.safetensors").is_file() and (run / "confidence.json").is_file()
+    assert act_ask.play(folder, 0, config, run).found == found.found
+    write_report([run], folder / "report.html")
+    assert "Asking the graph" in (folder / "report.html").read_text("utf-8")
