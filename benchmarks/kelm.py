@@ -126,7 +126,12 @@ def cell(task: Task, arm: str, seed: int, given: argparse.Namespace, folder: Pat
 
 def texts_of(name: str, split: str | None, given: argparse.Namespace) -> list[RelationExample]:
     found = load_corpus(name, split)
-    return found[: given.limit] if given.limit else found
+    return spaced(found, given.limit)
+
+
+def spaced(found: list[RelationExample], limit: int) -> list[RelationExample]:
+    """At most so many, spread over all; corpora are sorted by relation."""
+    return found[:: -(-len(found) // limit)] if limit else found
 
 
 def counts_of(result: RelationsResult) -> Float64:
@@ -176,7 +181,7 @@ def linking(run: Path, graph: str, given: argparse.Namespace) -> Measured:
     items: dict[str, Float64] = {}
     for name in ("fewrel-wiki", "fewrel-nyt", "webqsp"):
         examples = load_links(name, "test", known)
-        some = examples[: given.limit] if given.limit else examples
+        some = spaced(examples, given.limit)
         result = evaluate_linking(extractor, known, some, name, "test")
         found = result.to_dict()
         prior = found.pop("baseline")["name prior"]

@@ -57,9 +57,10 @@ def evaluate_few_shot(
         ConfigError: Too few relations, or too few examples of one.
     """
     kinds, counts = np.unique(relations, return_counts=True)
-    if len(kinds) < ways or counts.min(initial=shots + 1) < shots + 1:
+    fewest = int(counts.min()) if len(counts) else 0
+    if len(kinds) < ways or fewest <= shots:
         raise ConfigError(
-            f"{len(kinds)} relations of {counts.min(initial=0)} examples or more",
+            f"{len(kinds)} relations of {fewest} examples or more",
             f"{ways}-way {shots}-shot needs {ways} relations of {shots + 1}",
         )
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)

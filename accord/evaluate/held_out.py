@@ -21,7 +21,7 @@ from accord.objectives.linking import Linking
 from accord.objectives.relations import Relations, Vocabulary
 from accord.objectives.spans import Spans
 from accord.text.examples import RelationExample
-from accord.train.held_out import HeldOut, held_out_loss
+from accord.train.held_out import held_out_loss
 from accord.train.loop import Validate, Validated
 from accord.train.recipe import Recipe
 
@@ -31,7 +31,7 @@ HEADS = ("relations", "linking", "spans")
 def held_out_measure(
     recipe: Recipe,
     graph: KnowledgeGraph,
-    objectives: Sequence[HeldOut],
+    objectives: Sequence[Objective],
     examples: Sequence[RelationExample],
 ) -> Validate | None:
     """What a run that learns from labelled texts is judged by while it trains.
@@ -67,7 +67,7 @@ def held_out_measure(
     return validate
 
 
-def _extractor(recipe: Recipe, model: KnowledgeModel, objectives: Sequence[HeldOut]) -> Extractor:
+def _extractor(recipe: Recipe, model: KnowledgeModel, objectives: Sequence[Objective]) -> Extractor:
     """The model with its heads as they are now."""
     heads = {o.name: o.parameters for o in objectives}
     vocabulary, types = Vocabulary((), ("",)), tuple[str, ...]()

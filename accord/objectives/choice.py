@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -119,15 +119,11 @@ class Choice(Stateless):
             self.parameters = label_parameters(hidden * places, config.width, 1, seed)
 
     def over(self, items: Seq[ReadChoice]) -> Choice:
-        """The same head over other items, such as held-out ones; at least one."""
+        """The same head over other items, all in each step; at least one."""
         found = copy(self)
         found.items = list(items)
+        found.config = replace(self.config, rows=len(found.items))
         return found
-
-    @property
-    def epoch(self) -> int:
-        """Steps that see all items once."""
-        return -(-len(self.items) // self.config.rows)
 
     def batch(self, step: int) -> ChoiceBatch:
         """The step's items."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -117,15 +117,11 @@ class Labels(Stateless):
         self.parameters: nn.ParameterDict = label_parameters(wide, config.width, len(labels), seed)
 
     def over(self, items: Seq[LabelledItem]) -> Labels:
-        """The same head over other items, such as held-out ones; at least one."""
+        """The same head over other items, all in each step; at least one."""
         found = copy(self)
         found.items = list(items)
+        found.config = replace(self.config, rows=len(found.items))
         return found
-
-    @property
-    def epoch(self) -> int:
-        """Steps that see all items once."""
-        return -(-len(self.items) // self.config.rows)
 
     def batch(self, step: int) -> LabelsBatch:
         """The step's items."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -130,15 +130,11 @@ class Linking(Stateless):
         self.parameters: nn.ParameterDict = link_parameters(2 * hidden, width, seed, wide)
 
     def over(self, items: Seq[LinkItem]) -> Linking:
-        """The same head over other mentions, such as held-out ones; at least one."""
+        """The same head over other mentions, all in each step; at least one."""
         found = copy(self)
         found.items, found.pool = list(items), _pool(items)
+        found.config = replace(self.config, rows=len(found.items))
         return found
-
-    @property
-    def epoch(self) -> int:
-        """Steps that see all items once."""
-        return -(-len(self.items) // self.config.rows)
 
     def batch(self, step: int) -> LinkingBatch:
         """The step's mentions; some lose their entity, so that NIL is right."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ from accord.text.span_tokens import SpanTokens
 
 Int64 = npt.NDArray[np.int64]
 MASKED, SWAPPED = 0.8, 0.1
+WHOLE_POINTS = 8
 
 
 @dataclass(frozen=True)
@@ -121,15 +122,16 @@ class Modelling(Stateless):
         self.parameters = nn.ParameterDict({k.replace(".", "_"): p for k, p in own.items()})
 
     def over(self, texts: Seq[SpanTokens]) -> Modelling:
-        """The same head over other texts, such as held-out ones; one has two tokens or more."""
+        """The same head over other texts, all in each step; one has two tokens or more.
+
+        At most `WHOLE_POINTS` times as many tokens are asked for as in a step of training.
+        """
         found = copy(self)
         found.texts = [text for text in texts if len(text.sequence[0]) > 1]
+        count, rows = len(found.texts), self.config.rows
+        points = self.config.points * min(WHOLE_POINTS, -(-count // rows))
+        found.config = replace(self.config, rows=count, points=points)
         return found
-
-    @property
-    def epoch(self) -> int:
-        """Steps that see all texts once."""
-        return -(-len(self.texts) // self.config.rows)
 
     def batch(self, step: int) -> ModellingBatch:
         """The step's texts with what is asked of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -170,15 +170,11 @@ class Relations(Stateless):
         )
 
     def over(self, examples: Seq[ReadExample]) -> Relations:
-        """The same head over other examples, such as held-out ones; at least one has a pair."""
+        """The same head over other examples, all in each step; at least one has a pair."""
         found = copy(self)
         found.examples = [example for example in examples if len(example.pairs)]
+        found.config = replace(self.config, rows=len(found.examples))
         return found
-
-    @property
-    def epoch(self) -> int:
-        """Steps that see all examples once."""
-        return -(-len(self.examples) // self.config.rows)
 
     def batch(self, step: int) -> RelationsBatch:
         """The step's texts, with all their facts and some of their other pairs."""

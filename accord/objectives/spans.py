@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -142,15 +142,11 @@ class Spans(Stateless):
         )
 
     def over(self, examples: Seq[TaggedText]) -> Spans:
-        """The same head over other texts, such as held-out ones; at least one."""
+        """The same head over other texts, all in each step; at least one."""
         found = copy(self)
         found.examples = list(examples)
+        found.config = replace(self.config, rows=len(found.examples))
         return found
-
-    @property
-    def epoch(self) -> int:
-        """Steps that see all examples once."""
-        return -(-len(self.examples) // self.config.rows)
 
     def batch(self, step: int) -> SpansBatch:
         """The step's texts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,15 +35,6 @@ from accord.train.setup import Weighted
 from accord.train.tasks import Tasks, choice_items, pair_items, typing_items
 
 
-class HeldOut(Objective, Protocol):
-    """An objective whose examples can be gone through once."""
-
-    @property
-    def epoch(self) -> int:
-        """Steps that see all of them once."""
-        ...
-
-
 @dataclass(frozen=True)
 class _Held:
     """What is held out, and what reads it."""
@@ -54,14 +45,14 @@ class _Held:
     examples: list[RelationExample]
     tasks: Tasks
 
-    def relations(self, objective: Relations) -> HeldOut | None:
+    def relations(self, objective: Relations) -> Objective | None:
         """None where no pair is judged."""
         judged = [example for example in self.examples if example.asked]
         twice = self.recipe.relations.twice
         items = list(read_examples(self.model, judged, objective.vocabulary, twice))
         return objective.over(items) if items else None
 
-    def linking(self, objective: Linking) -> HeldOut | None:
+    def linking(self, objective: Linking) -> Objective | None:
         """None where no mention has a candidate."""
         if not self.examples:
             return None
@@ -70,19 +61,19 @@ class _Held:
         some = sample(list(found), self.recipe.loop.validate_queries, self.recipe.seed)
         return objective.over(some) if any(item.candidates for item in some) else None
 
-    def spans(self, objective: Spans) -> HeldOut | None:
+    def spans(self, objective: Spans) -> Objective | None:
         """None where no text has all its mentions marked."""
         pieces, twice = marked_pieces(self.examples), self.recipe.spans.twice
         texts = list(read_tagged(self.model, pieces, objective.kinds, twice))
         return objective.over(texts) if texts else None
 
-    def modelling(self, objective: Modelling) -> HeldOut | None:
+    def modelling(self, objective: Modelling) -> Objective | None:
         """None where no text has two tokens."""
         texts = modelling_texts(self.model, self.examples, self.recipe.modelling.tokens)
         some = any(len(text.sequence[0]) > 1 for text in texts)
         return objective.over(texts) if some else None
 
-    def labels(self, objective: Labels) -> HeldOut | None:
+    def labels(self, objective: Labels) -> Objective | None:
         """None where nothing has a label that is learnt."""
         if objective.name == "typing":
             twice = self.recipe.typing.twice
@@ -101,8 +92,10 @@ def hold_out(
     objectives: Weighted,
     examples: Iterable[RelationExample],
     tasks: Tasks | None = None,
-) -> list[HeldOut]:
+) -> list[Objective]:
     """The objectives of a run over its held-out texts, with the heads that are trained.
+
+    A step of theirs sees all that is held out.
 
     Args:
         recipe: The recipe.
@@ -116,7 +109,7 @@ def hold_out(
         Those for which something is held out.
     """
     held = _Held(recipe, model, graph, list(examples), tasks or Tasks())
-    found: list[HeldOut | None] = []
+    found: list[Objective | None] = []
     for objective, _ in objectives:
         if isinstance(objective, Relations):
             found.append(held.relations(objective))
@@ -135,29 +128,22 @@ def hold_out(
 
 
 @torch.no_grad()
-def held_out_loss(model: KnowledgeModel, objective: HeldOut) -> dict[str, float]:
-    """The mean loss of an objective and its parts over the batches of an epoch.
+def held_out_loss(model: KnowledgeModel, objective: Objective) -> dict[str, float]:
+    """The loss of an objective over all that is held out for it, and its parts.
 
-    What is drawn in them, such as negatives, is the same at every validation.
+    What is drawn, such as negatives, is the same at every validation.
 
     Args:
         model: Reads the texts, without dropout.
-        objective: Over held-out texts, as `hold_out` gives it.
+        objective: As `hold_out` gives it.
 
     Returns:
-        "loss" and the parts, each weighed by the size of its batch.
+        "loss" and the parts.
     """
-    sums: dict[str, float] = {}
-    count = 0
-    for step in range(objective.epoch):
-        batch = objective.batch(step)
-        asked = objective.requests(batch)
-        loss = objective.loss({k: read(model, request) for k, request in asked.items()}, batch)
-        size = objective.size(batch)
-        for key, value in {"loss": float(loss.value), **loss.parts}.items():
-            sums[key] = sums.get(key, 0.0) + size * value
-        count += size
-    return {key: value / max(1, count) for key, value in sums.items()}
+    batch = objective.batch(0)
+    asked = objective.requests(batch)
+    loss = objective.loss({k: read(model, request) for k, request in asked.items()}, batch)
+    return {"loss": float(loss.value), **loss.parts}
 
 
 CHUNK_TOKENS = 4096

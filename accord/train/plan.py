@@ -28,7 +28,7 @@ from accord.train.cache import plan_pieces
 from accord.train.checkpoint import KEEP
 from accord.train.environment import disk_free_bytes, memory_bytes
 from accord.train.extraction import gather_examples, split_examples
-from accord.train.held_out import HeldOut, hold_out, read
+from accord.train.held_out import hold_out, read
 from accord.train.loop import peak_memory
 from accord.train.missing import lacking, without_data
 from accord.train.plan_steps import own_parameters, step_seconds
@@ -246,14 +246,14 @@ def _embedding_seconds(model: KnowledgeModel, sample: list[Tokens]) -> float:
     return (time.monotonic() - start) / sum(map(length, sample))
 
 
-def _held_out_seconds(recipe: Recipe, model: KnowledgeModel, unseen: Sequence[HeldOut]) -> float:
-    """Seconds of all validations on held-out texts, from the first batch of each objective."""
+def _held_out_seconds(recipe: Recipe, model: KnowledgeModel, unseen: Sequence[Objective]) -> float:
+    """Seconds of all validations on held-out texts, from reading these once."""
     spent = 0.0
     for objective in unseen:
         requests, start = objective.requests(objective.batch(0)), time.monotonic()
         for request in requests.values():
             read(model, request)
-        spent += 2 * objective.epoch * (time.monotonic() - start)  # for the loss and the metric
+        spent += 2 * (time.monotonic() - start)  # for the loss and for the metric
     return spent * _validations(recipe)
 
 

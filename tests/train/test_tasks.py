@@ -104,6 +104,16 @@ def test_a_mention_competes_among_the_types_of_its_corpus() -> None:
     assert logits[0].tolist() == [0.5, 0.5, 0.0]
 
 
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_a_step_over_held_out_items_sees_each_once(name: str) -> None:
+    _, objective = built(name)
+    items = [*objective.items, *objective.items[:2]]
+    objective.config = replace(objective.config, rows=2)
+    whole = objective.over(items)
+    assert objective.size(objective.batch(0)) <= 2 < len(items) == whole.size(whole.batch(0))
+    assert whole.parameters is objective.parameters
+
+
 def test_choices_are_scored_by_the_likelihood_that_is_measured() -> None:
     model, objective = built("choice")
     assert isinstance(objective, Choice) and not len(objective.parameters)
