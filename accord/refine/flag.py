@@ -33,7 +33,7 @@ FEW = 5
 """Triples of a relation from which what is usual for it counts more than half."""
 CURVED = tuple(i for i, name in enumerate(EVIDENCE) if name.endswith(("_near", "_nearest")))
 """Columns whose squares count too: no neighbour at all says more than some that are far."""
-PARTS = 3
+PARTS = 5
 """Parts of the graph's triples, each judged by what was learnt from the others."""
 FAR = 5.0
 """Standard deviations at which those are cut."""
@@ -234,7 +234,7 @@ class _Data:
             (self.negatives, own, self.replaced, self.false),
         ):
             gaps = rivalry(self.triples, logits, relations, asked, odds, left_out)
-            parts.append(np.column_stack([features, gaps, gaps * features[:, crowd]]))
+            parts.append(np.column_stack([features, gaps * features[:, crowd]]))
         return replace(self, true=parts[0], false=parts[1])
 
     def columns(self, first: int, last: int) -> list[int]:

@@ -168,7 +168,7 @@ def _data(graph: KnowledgeGraph, added: Int64) -> Any:
     from accord.graph.export import graph_quads
 
     ids, relations = graph.entity_ids, graph.relation_ids
-    more = (
+    more: Iterator[tuple[Any, Any, Any]] = (
         (NamedNode(to_iri(ids[h])), NamedNode(to_iri(relations[r])), NamedNode(to_iri(ids[t])))
         for h, r, t in added.tolist()
     )
