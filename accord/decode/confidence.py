@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.decode.planner import Signs
-from accord.decode.retrieve import PLAN, Retrieved
+from accord.decode.retrieve import PLAN, Ranked, Retrieved
 from accord.errors import ConfigError, DataError
 
 Float64 = npt.NDArray[np.float64]
@@ -61,12 +61,21 @@ class Confidence:
 
 def signs(retrieved: Retrieved) -> tuple[float, float, float]:
     """(lead in nats, coverage, share of steps asked for; both from 0 to 1) of the best plan."""
-    ranked = retrieved.ranked
+    ranked = list(retrieved.ranked)
+    if ranked and not ranked[0].topic.named:
+        # Which of the entities in play is meant follows from what was said last, not from words.
+        same = [r for r in ranked[1:] if _walk(r) == _walk(ranked[0])]
+        ranked = [r for r in ranked if r not in same]
     # A plan without a rival within reach leads by as much as counts.
     alone = LEAD if retrieved.ranking == PLAN else 0.0
     lead = min(LEAD, ranked[0].logprob - ranked[1].logprob) if len(ranked) > 1 else alone
     found = retrieved.signs or Signs(0.0, 1.0)
     return lead, found.coverage, found.asked
+
+
+def _walk(ranked: Ranked) -> tuple[object, str]:
+    """A plan without its topic."""
+    return ranked.known.plan.steps, ranked.known.plan.attribute
 
 
 def find_confidence(

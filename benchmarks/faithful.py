@@ -1,0 +1,148 @@
+"""Whether what `accord ask` cites is true and enough, and whether it says nothing where it should.
+
+Over three graphs, with questions that `accord synthesize` words (people word theirs otherwise): a
+planner learns from a part of them, thresholds from another. Every citation of an answer is looked
+up in a set of the graph's statements made for this file. Wrong retrieval is forced by asking each
+question of another entity; unanswerable questions come from relations, or topics, taken out.
+
+    python benchmarks/faithful.py --graphs geography umls metaqa --count 4000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from accord.decode.confidence import Confidence
+from accord.decode.guided import Guide
+from accord.decode.planner import PlannerWeights
+from accord.decode.planner_training import PlannerConfig
+from accord.decode.retrieve import RetrieveConfig, Start
+from accord.evaluate.abstention import evaluate_abstention, remove_relations
+from accord.evaluate.asking import judged, learn_planner
+from accord.graph.builder import GraphBuilder
+from accord.graph.graph import KnowledgeGraph
+from accord.graph.load import load_graph
+from accord.synthesis.questions import QuestionConfig, generate_questions
+from accord.text.questions import Question
+
+LEARNT, TUNED = 800, 400
+Statement = tuple[str, str, str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--graphs", nargs="+", default=["geography", "umls", "metaqa"])
+    parser.add_argument("--count", type=int, default=4000, help="questions asked of each graph")
+    parser.add_argument("--silent", type=int, default=300, help="questions of the other parts")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    for name in options.graphs:
+        graph = load_graph(name)
+        made = questions(graph, LEARNT + TUNED + options.count, options.seed)
+        learnt, tuned = made[:LEARNT], made[LEARNT : LEARNT + TUNED]
+        test, seed = made[LEARNT + TUNED :], options.seed
+        weights = learn_planner(graph, learnt, PlannerConfig(hops=2, seed=seed))
+        known, empty = remove_relations(graph, tuned, 0.3, seed)
+        untuned = guide_of(known, weights, Confidence(threshold=0))
+        sure = evaluate_abstention(untuned, tuned, "", 0.9, empty).confidence
+        guide = guide_of(graph, weights, sure)
+        print(json.dumps({"graph": name, "confidence": vars(sure)}), flush=True)
+        some = test[: options.silent]
+        for found in (cited(guide, test), misled(guide, some, seed)):
+            print(json.dumps({"graph": name, **found}), flush=True)
+        for what, (poorer, gone) in {
+            "relations": remove_relations(graph, some, 0.3, seed + 1),
+            "entities": without_topics(graph, some, 0.5, seed),
+        }.items():
+            told = evaluate_abstention(guide_of(poorer, weights, sure), some, "", None, gone)
+            row = {"graph": name, "unanswerable": what, **told.to_dict()}
+            print(json.dumps({k: v for k, v in row.items() if k != "confidence"}), flush=True)
+
+
+def questions(graph: KnowledgeGraph, count: int, seed: int) -> list[Question]:
+    """Questions of one and two hops, in a drawn order."""
+    share = 0.2 if len(graph.attributes) else 0.0
+    config = QuestionConfig((1, 2), 0.0, share, max_answers=20, seed=seed)
+    made = list(generate_questions(graph, count, config))
+    return [made[i] for i in np.random.default_rng(seed).permutation(len(made)).tolist()]
+
+
+def guide_of(graph: KnowledgeGraph, weights: PlannerWeights, sure: Confidence) -> Guide:
+    """What answers by the planner."""
+    return Guide(graph, None, RetrieveConfig("plan"), sure, weights)
+
+
+def cited(guide: Guide, asked: Sequence[Question]) -> dict[str, object]:
+    """Whether citations are true, lie on the gold path, and hold all of it."""
+    stated, counts = statements(guide.graph), dict.fromkeys(("answers", "citations", "untrue"), 0)
+    precision, recall, right = list[float](), list[float](), 0
+    for question in asked:
+        answered = guide.ask(question.question)
+        said = {(c.head, c.relation, c.tail) for c in answered.citations}
+        counts["answers"] += len(answered.answers)
+        counts["citations"] += len(said)
+        counts["untrue"] += len(said - stated)
+        names = [(a.id, a.name) for a in answered.answers]
+        right += int(judged(question, names).exact)
+        if said:
+            gold = {(h.head, h.relation, h.tail) for path in question.paths for h in path}
+            precision.append(len(said & gold) / len(said))
+            recall.append(len(said & gold) / len(gold))
+    shares = {"citation precision": mean(precision), "citation recall": mean(recall)}
+    return {"questions": len(asked), "answered": len(precision), "right": right, **counts, **shares}
+
+
+def misled(guide: Guide, asked: Sequence[Question], seed: int) -> dict[str, object]:
+    """How often nothing is said where paths are looked for from an entity that is not meant."""
+    rng, silent = np.random.default_rng(seed), 0
+    for question in asked:
+        other = int(rng.integers(guide.graph.num_entities))
+        topic = guide.retriever.in_play(other, 1.0)
+        wrong = guide.retriever.among(question.question, [Start(guide.plans.start(other), topic)])
+        silent += guide.answer(wrong).abstained
+    return {"wrong retrieval": len(asked), "silent": silent / max(1, len(asked))}
+
+
+def without_topics(
+    graph: KnowledgeGraph, asked: Sequence[Question], share: float, seed: int
+) -> tuple[KnowledgeGraph, list[bool]]:
+    """A graph that lacks some questions' topics, and which questions are about them."""
+    rng = np.random.default_rng(seed)
+    topics = sorted({topic for question in asked for topic in question.topics})
+    gone = set(rng.permutation(topics)[: math.ceil(share * len(topics))].tolist())
+    ids, relations = list(graph.entity_ids), list(graph.relation_ids)
+    builder = GraphBuilder(graph.name)
+    for idx, key in enumerate(relations):
+        builder.relation(key, graph.relation_phrases[idx], graph.inverse_phrases[idx])
+    for idx, key in enumerate(ids):
+        if key not in gone:
+            builder.entity(key, graph.entity_names[idx], "", graph.aliases_of(idx))
+            for stated in graph.attributes_of(idx):
+                builder.attribute(key, stated.property, stated.value, stated.datatype)
+    for head, relation, tail in graph.triples.tolist():
+        if ids[head] not in gone and ids[tail] not in gone:
+            builder.triple(ids[head], relations[relation], ids[tail])
+    return builder.build(), [bool(gone & set(q.topics)) for q in asked]
+
+
+def statements(graph: KnowledgeGraph) -> set[Statement]:
+    """All that a graph states, by ids."""
+    ids, relations = list(graph.entity_ids), list(graph.relation_ids)
+    found = {(ids[h], relations[r], ids[t]) for h, r, t in graph.triples.tolist()}
+    for entity in range(graph.num_entities):
+        found |= {(ids[entity], a.property, a.value) for a in graph.attributes_of(entity)}
+    return found
+
+
+def mean(values: Sequence[float]) -> float:
+    """Their mean; 0 of none."""
+    return sum(values) / max(1, len(values))
+
+
+if __name__ == "__main__":
+    main()
