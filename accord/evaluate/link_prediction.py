@@ -65,7 +65,7 @@ class LinkPredictionConfig:
         if not len(triples):
             raise GraphError(
                 f"graph {graph.name!r} has no {self.split} triples",
-                "choose another --split, or import it again and hold some out with --valid and --test",
+                "choose another --split, or import it again with --valid and --test",
             )
         return triples[stratified_sample(triples[:, 1], self.limit, self.seed)]
 

@@ -353,6 +353,8 @@ def syntax_error(error: SyntaxError, path: Path | str) -> DataError:
         text, hint = "the JSON-LD context is remote", "write the context into the file itself"
     elif "No scheme" in text:
         hint = "relative IRIs need a base: add one with @base"
+        if suffix_of(path) in (".nt", ".nq"):
+            hint = "write whole IRIs such as <http://example.org/a>"
     return DataError(text, path, error.lineno, hint)
 
 

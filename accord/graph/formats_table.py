@@ -23,6 +23,7 @@ from accord.graph.table_columns import (
 
 Row = tuple[int, list[str]]
 """1-based line number and cells."""
+DIVIDERS = {";": "semicolons", "\t": "tabs (name the file .tsv)"}
 SPLIT_STEMS = {
     "train": "train",
     "valid": "valid",
@@ -121,12 +122,21 @@ def _triple_places(first: Row, path: Path) -> tuple[tuple[int, ...], int, bool]:
             f"no columns for head, relation and tail among {cells}",
             path,
             number,
-            "the first line must name them: head,relation,tail (or source,type,target; "
+            _other_divider(cells)
+            or "the first line must name them: head,relation,tail (or source,type,target; "
             ":START_ID,:TYPE,:END_ID)",
         )
     if len(cells) != 3:
         raise _wrong_width(path, first, 3)
     return (0, 1, 2), 3, False
+
+
+def _other_divider(cells: list[str]) -> str:
+    """What to do about a CSV file whose columns are not divided by commas; empty if they are."""
+    found = next((name for sign, name in DIVIDERS.items() if sign in cells[0]), "")
+    if len(cells) > 1 or not found:
+        return ""
+    return f"columns must be divided by commas; these seem to be divided by {found}"
 
 
 def _wrong_width(path: Path, row: Row, width: int) -> DataError:
@@ -215,7 +225,10 @@ def _with_header(
         return columns, rows
     if suffix_of(path) == ".csv":
         raise DataError(
-            f"no column for the id among {first[1]}", path, first[0], "name it id or :ID"
+            f"no column for the id among {first[1]}",
+            path,
+            first[0],
+            _other_divider(first[1]) or "name it id or :ID",
         )
     return [Column(name, name) for name in default], _again(first, rows)
 
@@ -311,7 +324,11 @@ def _tables_in(folder: Path) -> dict[str, Path]:
         if path.name.startswith(".") or suffix_of(path) not in TABLES or stem == "readme":
             continue
         if stem in files:
-            raise DataError(f"{files[stem].name} and {path.name} are both there", folder)
+            raise DataError(
+                f"{files[stem].name} and {path.name} are both there",
+                folder,
+                hint="keep one of them in this folder",
+            )
         files[stem] = path
     order = {"train": 0, "valid": 1, "validation": 1, "dev": 1, "test": 2}
     files = dict(sorted(files.items(), key=lambda item: order.get(item[0], 3)))

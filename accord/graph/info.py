@@ -204,7 +204,8 @@ def _warnings(info: dict[str, Any]) -> list[str]:
     if info["relations_without_phrase"]:
         texts.append(
             f"relations without a phrase: {info['relations_without_phrase']:,}; they are read by "
-            "their id, unless a relations.tsv (id, phrase, inverse phrase) gives them one"
+            "their id, unless a label of the property (RDF) or a relations.tsv (id, phrase, "
+            "inverse phrase) gives them one"
         )
     return texts
 
@@ -240,7 +241,7 @@ def _kinds(cardinality: dict[str, int]) -> str:
 
 def _relation_lines(rows: list[dict[str, Any]]) -> list[str]:
     shown = rows[:TOP_RELATIONS]
-    width = min(48, max((len(row["id"]) for row in shown), default=8))
+    width = min(48, max([len("relation"), *(len(row["id"]) for row in shown)]))
     lines = [f"  {'relation':<{width}} {'kind':>4} {'train':>9} {'valid':>7} {'test':>7}  phrase"]
     for row in shown:
         name = row["id"] if len(row["id"]) <= width else "…" + row["id"][-(width - 1) :]

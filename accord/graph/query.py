@@ -79,7 +79,7 @@ def query_graph(graph: str | Path, sparql: str) -> dict[str, Any]:
         result = store.query(sparql, prefixes=PREFIXES, default_graph=default)
     except SyntaxError as error:
         raise GraphError(
-            f"not a valid SPARQL query: {error.msg}",
+            f"not a valid SPARQL query: {_brief(str(error.msg))}",
             "only SELECT, ASK, CONSTRUCT and DESCRIBE are possible here",
         ) from error
     if isinstance(result, QueryTriples):
@@ -88,6 +88,12 @@ def query_graph(graph: str | Path, sparql: str) -> dict[str, Any]:
     content = result.serialize(format=QueryResultsFormat.JSON) or b"{}"
     answer: dict[str, Any] = json.loads(content)
     return answer
+
+
+def _brief(message: str) -> str:
+    """A parser's complaint without its list of everything that could have stood there."""
+    first = " ".join(message.split())
+    return first if len(first) <= 160 else first[:159] + "…"
 
 
 def as_lines(result: dict[str, Any]) -> str:

@@ -204,5 +204,8 @@ def run_graph(run: str | Path) -> str:
         ConfigError: Not a run folder.
     """
     if not (Path(run) / "graph.json").is_file():
-        raise ConfigError(f"{str(run)!r} names no graph of its own", "say which with --graph")
+        raise ConfigError(
+            f"{str(run)!r} is no run folder, so it names no graph of its own",
+            "check the path, or say which graph with --graph",
+        )
     return recorded_graph(RunFolder(run).read_json("graph.json"))

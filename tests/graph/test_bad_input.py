@@ -203,3 +203,13 @@ def test_file_that_may_not_be_read(place: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match="permission denied"):
         import_graph(place / "g.tsv")
+
+
+def test_columns_that_commas_do_not_divide(place: Path) -> None:
+    hint = "columns must be divided by commas; these seem to be divided by semicolons"
+    assert fails(place / "g.csv", b"head;relation;tail\na;r;b\n", "no columns for").hint == hint
+
+
+def test_relative_iris_in_lines_are_not_told_of_a_base(place: Path) -> None:
+    assert "@base" not in (fails(place / "g.nt", b"<a> <b> <c> .\n", "No scheme").hint or "")
+    assert "@base" in (fails(place / "h.ttl", b"<a> <b> <c> .\n", "No scheme").hint or "")
