@@ -43,8 +43,8 @@ def _cleaned(found: Mapping[str, Any]) -> str:
 def _what(found: Mapping[str, Any]) -> str:
     before = found["before"]
     read = {
-        "in-sample": "The run read the most suspicious ones as well; it had learnt the graph before "
-        "the damage, which rules and vectors had not seen.",
+        "in-sample": "The run read the most suspicious ones as well; it had learnt the graph "
+        "before the damage, which rules and vectors had not seen.",
         "folds": "So did heads on what the run's frozen layers say of the texts, each without the "
         "triples that it had learnt.",
     }.get(found["text_model"] or "", "The run itself was not asked.")

@@ -32,6 +32,8 @@ from accord.refine.texts import TextFolds
 FEWEST = 10
 """Hidden triples that must be found again for probabilities to be stated."""
 MOST_FITTED = 200_000
+MANY = 200
+"""Hidden triples found again from which steps (isotonic) are tried: with fewer they are chance."""
 SUREST = 30
 """Candidates, or a quarter of those found again if more, that bound how much can be missing."""
 CEILING = 0.99
@@ -214,7 +216,8 @@ def _fitted(features: Float64, relations: Int64, labels: Bool, hidden: int, back
                 curve = Calibration.fit(known, relations[~part], labels[~part], form)
                 chance[part] = curve.probabilities(asked, relations[part])
     found = {form: reliability(chance, labels) for form, chance in stated.items()}
-    best = min(FORMS, key=lambda form: found[form].error)
+    tried = [form for form in FORMS if form != "isotonic" or back >= MANY]
+    best = min(tried, key=lambda form: found[form].error)
     ranking = Logistic.fit(features, labels)
     curve = Calibration.fit(ranking.logits(features), relations, labels, best)
     errors = {str(form): row.error for form, row in found.items()}
