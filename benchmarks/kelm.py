@@ -106,7 +106,8 @@ def overrides(task: Task, arm: str, given: argparse.Namespace, folder: Path) -> 
 def cell(task: Task, arm: str, seed: int, given: argparse.Namespace, folder: Path) -> Cell:
     """One arm with one seed, trained and measured if it was not."""
     run = folder / f"{given.task}-{arm}-{seed}"
-    path, arrays = run / "cell.json", run / "cell.npz"
+    name = f"cell-{given.limit}" if given.limit else "cell"  # arms must be measured alike
+    path, arrays = run / f"{name}.json", run / f"{name}.npz"
     learnt, measured = graphs_of(task, arm, folder)
     if not path.is_file():
         if not model_folder(run):
