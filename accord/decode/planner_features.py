@@ -43,7 +43,10 @@ def masked(question: str, start: int, end: int) -> list[str]:
         >>> masked("Who directed [Alien]?", 13, 20)
         ['who', 'directed', '_']
     """
-    return [*words(question[:start]), MASK, *words(question[end:])]
+    # "..., other than X" names the topic once more and asks for nothing.
+    name = question[start:end]
+    before, after = (part.replace(name, " ") for part in (question[:start], question[end:]))
+    return [*words(before), MASK, *words(after)]
 
 
 def pointed(question: str) -> list[str]:

@@ -140,7 +140,7 @@ def test_bad_input_is_named(learnt: PlannerWeights, tmp_path: Path) -> None:
         guide(learnt).ask("  ")
     for setting in ({"hops": 0}, {"steps": 0}, {"dropout": 1.0}, {"learning_rate": 0.0}):
         with pytest.raises(ConfigError):
-            PlannerConfig(**setting)  # type: ignore[arg-type]
+            PlannerConfig(**setting)
 
 
 def test_a_seed_gives_the_same_planner() -> None:
