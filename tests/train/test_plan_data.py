@@ -52,7 +52,8 @@ def test_plan_counts_what_the_run_then_reads(
     saved = sum(p.stat().st_size for p in (tmp_path / "run" / "checkpoints").rglob("*.safetensors"))
     assert planned.checkpoint_bytes == pytest.approx(saved, rel=0.6)
     logged = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert {"modelling/loss", "spans/loss", "relations/loss", "linking/loss"} <= set().union(*logged)
+    losses = {"modelling/loss", "spans/loss", "relations/loss", "linking/loss"}
+    assert losses <= set().union(*logged)
     capsys.readouterr()
     common = ("--graph", project["graph"], "--device", "cpu", "--json")
     assert main(["plan", project["recipe"], "--data", str(tmp_path / "gone.jsonl"), *common]) == 2
