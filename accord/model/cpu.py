@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import torch
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 """Parameters of glibc's mallopt."""
@@ -37,3 +41,17 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return all(mallopt(parameter, value) == 1 for parameter, value in KEPT.items())
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Tiny gradients count as zero within, or they slow a CPU down many times over.
+
+    The processor's mode belongs to the whole thread: whoever called the training gets it back
+    as it almost always is, with numbers below the smallest normal one kept.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

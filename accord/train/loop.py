@@ -16,6 +16,7 @@ from accelerate import Accelerator, DistributedType
 from torch import nn
 
 from accord.errors import ConfigError, ModelError
+from accord.model.cpu import flushed_denormals
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import put_weights, trainable
 from accord.objectives.base import Objective
@@ -351,20 +352,6 @@ def check_launcher(accelerator: Accelerator) -> None:
             "whole model, shards are not supported",
             "launch with distributed_type MULTI_GPU or MULTI_CPU, or with torchrun",
         )
-
-
-@contextmanager
-def flushed_denormals() -> Iterator[None]:
-    """Tiny gradients count as zero within, or they slow a CPU down many times over.
-
-    The processor's mode belongs to the whole thread: whoever called the training gets it back
-    as it almost always is, with numbers below the smallest normal one kept.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def learning_rate(config: LoopConfig, step: int) -> float:

@@ -14,11 +14,12 @@ import torch
 from accelerate import DistributedType
 
 from accord.errors import ConfigError, DataError, ModelError
+from accord.model.cpu import flushed_denormals
 from accord.model.saving import trainable
 from accord.objectives.base import Loss
 from accord.train import checkpoint
 from accord.train.checkpoint import RunFolder
-from accord.train.loop import Loop, check_launcher, flushed_denormals, learning_rate
+from accord.train.loop import Loop, check_launcher, learning_rate
 from accord.train.recipe import LoopConfig, Recipe
 from tests.train.tiny import tiny_loop, tiny_recipe
 
