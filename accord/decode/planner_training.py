@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -123,10 +123,7 @@ def train_planner(
     known = frozenset(row for row in rows if " " not in row and not row.endswith("-"))
     likeness = _PathLikeness(Likeness(schema, vectors), paths)
     data = _rows(asked, schema, rows, known, {path: i for i, path in enumerate(paths)}, likeness)
-    seen = np.zeros((len(paths), len(columns)), dtype=np.float32)
-    for i, path in enumerate(paths):
-        for feature in path_features(_texts(schema, path)):
-            seen[i, columns[feature]] = PAIR if feature.startswith("pair ") else 1
+    seen = seen_of([_texts(schema, path) for path in paths], columns)
     firsts = np.array([path[0] for path in paths])
     scale = np.array([trust(row) for row in rows], dtype=np.float32)
     learner = _Learner(data, seen, firsts, scale, config, rng)
@@ -135,6 +132,22 @@ def train_planner(
     weight = learner.weight * scale[:, None] * pairs
     alike = learner.likeness
     return PlannerWeights(rows, columns, weight, learner.topic, alike, config.hops, vectors)
+
+
+def seen_of(paths: Sequence[Sequence[str]], columns: Mapping[str, int]) -> Float32:
+    """(N, K) how much of each feature paths have.
+
+    A step that comes twice counts twice, as it does where paths are scored.
+
+    Args:
+        paths: N paths, each step in words.
+        columns: Feature of paths -> its column.
+    """
+    seen = np.zeros((len(paths), len(columns)), dtype=np.float32)
+    for i, path in enumerate(paths):
+        for feature in path_features(path):
+            seen[i, columns[feature]] += PAIR if feature.startswith("pair ") else 1
+    return seen
 
 
 def _numbered(names: chain[str]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,15 @@ from accord.decode.confidence import Confidence
 from accord.decode.guided import Guide
 from accord.decode.likeness import Likeness, WordVectors
 from accord.decode.planner import Planner, PlannerWeights, find_planner
-from accord.decode.planner_features import masked, outwards, question_features
+from accord.decode.planner_features import (
+    Columns,
+    masked,
+    outwards,
+    path_features,
+    question_features,
+)
 from accord.decode.planner_gold import Gold, plan_of
-from accord.decode.planner_training import PlannerConfig, train_planner
+from accord.decode.planner_training import PAIR, PlannerConfig, seen_of, train_planner
 from accord.decode.plans import Plan, Plans
 from accord.decode.retrieve import RetrieveConfig
 from accord.decode.schema import Schema
@@ -210,3 +216,20 @@ def test_training_needs_a_question() -> None:
             PlannerWeights({}, {}, np.zeros((0, 0), np.float32), np.zeros(7, np.float32),
                            np.zeros(4, np.float32), 1), schema,
         )  # fmt: skip
+
+
+def test_paths_are_scored_as_they_are_learnt_where_steps_come_twice() -> None:
+    texts = ["borders", "river"]
+    paths = np.array(list(product(range(2), repeat=3)))
+    said = [[texts[step] for step in path] for path in paths.tolist()]
+    names = dict.fromkeys(feature for path in said for feature in path_features(path))
+    columns = {name: i for i, name in enumerate(names)}
+    weight = np.random.default_rng(0).normal(size=len(columns) + 1).astype(np.float32)
+    weight[-1] = 0
+    scored = Columns(texts, columns, 3)
+    found = scored.ending(paths, weight)
+    for length in range(1, 4):
+        found = found + scored.lasting(paths[:, :length], weight)
+    trusted = np.array([1 / PAIR if c.startswith("pair ") else 1 for c in columns])
+    expected = seen_of(said, columns) * trusted @ weight[:-1]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
