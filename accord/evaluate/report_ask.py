@@ -14,6 +14,8 @@ KIND = "ask"
 SHOWN = 6
 """Entities of a column that are drawn at most."""
 COLUMN, ROW, TOP, MARGIN = 250, 26, 18, 8
+WIDEST = 3
+"""Columns that a drawing has room for at least."""
 LONGEST = 26
 """Letters of a name that are drawn."""
 
@@ -36,7 +38,7 @@ def _told(found: Mapping[str, Any]) -> str:
             paragraph(_counted(found["counted"])),
             *(_question(one) for one in found["asked"]),
             "<h3>A conversation</h3>" if found["talk"] else "",
-            grid(["asked", "said"], [[t["question"], t["reply"]] for t in found["talk"]]),
+            grid(["asked", "said"], [[t["question"], t["reply"]] for t in found["talk"]], {1}),
             _paragraph(found["written"]),
             _decision(found["decided"]),
         ]
@@ -96,7 +98,8 @@ def draw(topic: str, cited: Sequence[Mapping[str, str]]) -> str:
                 f'<text x="{MARGIN + column * COLUMN}" y="{y}">+{len(names) - SHOWN}</text>'
             )
     height = TOP + ROW * min(SHOWN + 1, max(map(len, columns.values())))
-    return svg("".join(body), COLUMN * len(columns), height, f"the path from {topic}")
+    width = COLUMN * max(WIDEST, len(columns))  # so that letters are equally large in all
+    return svg("".join(body), width, height, f"the path from {topic}")
 
 
 def _depths(topic: str, cited: Sequence[Mapping[str, str]]) -> dict[str, int]:
@@ -145,7 +148,7 @@ def _paragraph(written: Mapping[str, Any]) -> str:
         f"<h3>Written about {escape(written['entity'])}</h3>"
         + paragraph(written["text"])
         + paragraph(note, "soft")
-        + details("What it cites", grid(["", "statement"], cited))
+        + details("What it cites", grid(["", "statement"], cited, {1}))
     )
 
 
@@ -159,6 +162,6 @@ def _decision(decided: Mapping[str, Any]) -> str:
     return (
         "<h3>A decision by stated rules</h3>"
         + paragraph(decided["question"])
-        + grid(["option", "probability", "speaks for it"], rows)
+        + grid(["option", "probability", "speaks for it"], rows, {2})
         + paragraph(decided.get("warning", ""), "soft")
     )

@@ -110,7 +110,7 @@ def _changes(found: Mapping[str, Any], kind: str) -> str:
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
-    head = "".join(f"<th>{name}</th>" for name in ("triple", "sure to", "right", "because"))
+    head = '<th>triple</th><th>sure to</th><th>right</th><th class="text">because</th>'
     body = "".join(_row(row) for row in rows)
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 

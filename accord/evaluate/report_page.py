@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -36,7 +36,7 @@ th,td{padding:6px 14px 6px 0;text-align:right;white-space:nowrap;
 border-bottom:1px solid var(--line)}
 th{color:var(--soft);font-weight:500}
 th:first-child,td:first-child{text-align:left}
-td.text{text-align:left;white-space:normal;overflow-wrap:anywhere}
+th.text,td.text{text-align:left;white-space:normal;overflow-wrap:anywhere}
 td.good{color:var(--good)}td.bad{color:var(--bad)}
 tr.head td{font-weight:600;padding-top:14px}
 .pm{color:var(--soft);font-size:.88em}
@@ -112,15 +112,25 @@ def facts(rows: Mapping[str, Any]) -> str:
     return f'<div class="scroll"><table>{body}</table></div>' if body else ""
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of plain text cells."""
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[int] = ()) -> str:
+    """A table of plain text cells.
+
+    Args:
+        header: Names of the columns.
+        rows: Their cells.
+        texts: Columns that hold sentences, which stand at the left and may take several lines.
+    """
     if not rows:
         return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        kinds = [' class="text"' if i in texts else "" for i in range(len(cells))]
+        shown = zip(cells, kinds, strict=True)
+        told = "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in shown)
+        return f"<tr>{told}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f'<div class="scroll"><table>{line("th", header)}{body}</table></div>'
 
 
 @dataclass(frozen=True)
