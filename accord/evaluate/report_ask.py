@@ -89,7 +89,13 @@ def draw(topic: str, cited: Sequence[Mapping[str, str]]) -> str:
         for column, names in columns.items()
         for row, name in enumerate(names[:SHOWN])
     }
-    body = [_edge(place[c["head"]], place[c["tail"]], c, depth) for c in cited if _both(c, place)]
+    # What holds both ways is cited twice and drawn once.
+    lines = {(frozenset((c["head"], c["tail"])), c["relation"]): c for c in cited}
+    body = [
+        _edge(place[c["head"]], place[c["tail"]], c, depth)
+        for c in lines.values()
+        if _both(c, place)
+    ]
     body += [_node(name, *at) for name, at in place.items()]
     for column, names in columns.items():
         if len(names) > SHOWN:
@@ -126,11 +132,11 @@ def _edge(
     ahead = depth[cited["head"]] <= depth[cited["tail"]]
     (x1, y1), (x2, y2) = (head, tail) if ahead else (tail, head)
     label = escape(cited["relation"].replace("_", " ")[:LONGEST])
-    start, middle = x1 + COLUMN * 0.45, x1 + COLUMN * 0.72
+    start, middle = x1 + COLUMN * 0.45, x2 - COLUMN * 0.22
     said = f"{label} →" if ahead else f"← {label}"
     return (
         f'<line class="grid" x1="{start:.0f}" x2="{x2 - 4}" y1="{y1 - 4}" y2="{y2 - 4}"/>'
-        f'<text class="mid" x="{middle:.0f}" y="{(y1 + y2) / 2 - 7:.0f}">{said}</text>'
+        f'<text class="mid" x="{middle:.0f}" y="{y2 - 7}">{said}</text>'
     )
 
 
