@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from accord.cli.common import GraphOption, JsonFlag, emit
 from accord.cli.opening import open_graph, record
+
+if TYPE_CHECKING:
+    from accord.text.examples import RelationExample
 
 Item = TypeVar("Item")
 Run = Annotated[str, typer.Argument(help="Run folder of a recipe such as kelm.")]
@@ -53,12 +56,9 @@ def ner(
     from accord.evaluate.extractor import Extractor
     from accord.evaluate.ner import evaluate_ner
     from accord.text.corpora import load_corpus
-    from accord.train.checkpoint import RunFolder
-    from accord.train.extraction import kept_examples, split_examples
 
     examples = _drawn(load_corpus(data, split), limit, seed)
-    learnt, _ = split_examples(kept_examples(RunFolder(run), None))
-    result = evaluate_ner(Extractor.open(run), examples, data, split, learnt)
+    result = evaluate_ner(Extractor.open(run), examples, data, split, _learnt(run))
     _finish("ner", run, data, result, out, as_json)
 
 
@@ -74,13 +74,10 @@ def typing(
     """Types of given mentions: accuracy and macro-F1, per type, beside a lookup of names."""
     from accord.evaluate.labels import Labeller, evaluate_typing
     from accord.text.corpora import load_corpus
-    from accord.train.checkpoint import RunFolder
-    from accord.train.extraction import kept_examples, split_examples
 
     examples = _drawn(load_corpus(data, split), limit, seed)
     opened = Labeller.open(run, "typing")
-    learnt, _ = split_examples(kept_examples(RunFolder(run), None))
-    result = evaluate_typing(opened, examples, data, split, learnt)
+    result = evaluate_typing(opened, examples, data, split, _learnt(run))
     _finish("typing", run, data, result, out, as_json)
 
 
@@ -121,6 +118,14 @@ def linking(
     examples = _drawn(load_links(data, split, known), limit, seed)
     result = evaluate_linking(Extractor.open(run), known, examples, data, split)
     _finish("linking", run, data, result, out, as_json)
+
+
+def _learnt(run: str) -> list[RelationExample]:
+    """The texts that a run has learnt from."""
+    from accord.train.checkpoint import RunFolder
+    from accord.train.extraction import kept_examples, split_examples
+
+    return split_examples(kept_examples(RunFolder(run), None))[0]
 
 
 def _drawn(examples: list[Item], limit: int, seed: int) -> list[Item]:

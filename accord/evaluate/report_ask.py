@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from accord.evaluate.report_charts import svg
-from accord.evaluate.report_page import details, figure, grid, paragraph, section
+from accord.evaluate.report_page import details, figure, grid, paragraph, section, told
 from accord.evaluate.report_runs import Group
 
 KIND = "ask"
@@ -22,14 +22,7 @@ LONGEST = 26
 
 def ask(groups: list[Group]) -> str:
     """What was asked, said, written and decided; nothing where a run has none of it."""
-    parts = []
-    for group in groups:
-        for run in group.runs:
-            for one in run.evaluations:
-                if one.kind == KIND:
-                    title = f"<h3>{escape(run.name)}</h3>" if len(groups) > 1 else ""
-                    parts.append(title + _told(one.result))
-    return section("Asking the graph", *parts)
+    return section("Asking the graph", *told(groups, KIND, _told))
 
 
 def _told(found: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from accord.evaluate.report_charts import legend, number, svg, ticks
-from accord.evaluate.report_page import figure, grid, paragraph, section
+from accord.evaluate.report_page import figure, grid, paragraph, section, told
 from accord.evaluate.report_runs import Group
 from accord.progress import clock
 
@@ -25,14 +25,7 @@ WIDTH, LEFT, RIGHT, BAR, GAP, BOTTOM = 860, 170, 60, 16, 14, 30
 
 def kale(groups: list[Group]) -> str:
     """Arms that answer questions of several hops; nothing where a run has none."""
-    parts = []
-    for group in groups:
-        for run in group.runs:
-            for one in run.evaluations:
-                if one.kind == KIND:
-                    title = f"<h3>{escape(run.name)}</h3>" if len(groups) > 1 else ""
-                    parts.append(title + _arms(one.result))
-    return section("Using what it knows: questions of two hops", *parts)
+    return section("Using what it knows: questions of two hops", *told(groups, KIND, _arms))
 
 
 def _arms(found: Mapping[str, Any]) -> str:

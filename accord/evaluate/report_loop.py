@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from accord.evaluate.report_page import details, grid, paragraph, section, tile
+from accord.evaluate.report_page import details, grid, paragraph, section, tile, told
 from accord.evaluate.report_runs import Group
 from accord.progress import clock
 
@@ -18,14 +18,7 @@ TITLES = {"remove": "Taken out", "add": "Put in"}
 
 def loop(groups: list[Group]) -> str:
     """A graph cleaned by a scan; nothing where a run has none."""
-    parts = []
-    for group in groups:
-        for run in group.runs:
-            for one in run.evaluations:
-                if one.kind == KIND:
-                    title = f"<h3>{escape(run.name)}</h3>" if len(groups) > 1 else ""
-                    parts.append(title + _cleaned(one.result))
-    return section("The loop: a damaged graph, cleaned", *parts)
+    return section("The loop: a damaged graph, cleaned", *told(groups, KIND, _cleaned))
 
 
 def _cleaned(found: Mapping[str, Any]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from accord.evaluate.report_runs import deviation, mean, numbers
+from accord.evaluate.report_runs import Group, deviation, mean, numbers
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#fbfbf9;--card:#fff;--ink:#1d2329;--soft:#5d6873;
@@ -110,6 +110,24 @@ def facts(rows: Mapping[str, Any]) -> str:
         if value not in (None, "", [], {})
     )
     return f'<div class="scroll"><table>{body}</table></div>' if body else ""
+
+
+def told(
+    groups: Sequence[Group], kind: str, tell: Callable[[Mapping[str, Any]], str]
+) -> Iterator[str]:
+    """What runs found in evaluations of one kind, under the run's name where there are several.
+
+    Args:
+        groups: The report's runs.
+        kind: Of the evaluation.
+        tell: A result as HTML text.
+    """
+    for group in groups:
+        for run in group.runs:
+            for one in run.evaluations:
+                if one.kind == kind:
+                    title = f"<h3>{escape(run.name)}</h3>" if len(groups) > 1 else ""
+                    yield title + tell(one.result)
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[int] = ()) -> str:
