@@ -27,11 +27,10 @@ from typing import Any
 import numpy as np
 from kale_sets import SETS, prepare
 
-from accord.api import load_graph, load_model, train_run
+from accord.api import finished_run, load_graph, load_model, train_run
 from accord.evaluate.graph_qa import GraphQaConfig, GraphQaResult, evaluate_graph_qa, load_questions
 from accord.evaluate.statistics import paired_bootstrap
 from accord.evaluate.tables import table
-from accord.model.saving import model_folder
 from accord.train.cache import open_cache
 from accord.train.checkpoint import RunFolder
 from accord.train.environment import environment
@@ -92,7 +91,7 @@ def trained(
     Runs of a set (below `place`) copy each other's states of the frozen layers, and keep their own
     only where they had to read some.
     """
-    if not ((run / "result.json").is_file() and model_folder(run)):
+    if finished_run(run) is None:
         begun = (run / "config.toml").is_file()
         others = sorted(str(kept.parent.parent) for kept in place.rglob("cache/hidden.json"))
         more = [*settings, f"loop.cache_from={json.dumps(others)}"]

@@ -17,11 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accord.api import train_run
+from accord.api import finished_run, train_run
 from accord.evaluate.compare import CompareConfig, compare
 from accord.evaluate.report_runs import deviation, mean, numbers
 from accord.evaluate.tables import table
-from accord.model.saving import model_folder
 from accord.train.checkpoint import RunFolder
 from accord.train.environment import environment
 
@@ -47,7 +46,7 @@ GOALS = {"mrr_after": 0.85, "tail_ratio": 2.0, "perplexity_change": 0.02, "minut
 
 def train(seed: int, run: Path, settings: Sequence[str]) -> dict[str, Any]:
     """A finished run's result; trains it, or goes on with it, where that is needed."""
-    if not ((run / "result.json").is_file() and model_folder(run)):
+    if finished_run(run) is None:
         begun = (run / "config.toml").is_file()
         chosen = [] if begun else [*settings, f"seed={seed}"]
         train_run(RECIPE, GRAPH, run, overrides=chosen, resume=begun)
