@@ -197,6 +197,27 @@ class Writer:
         """
         return self._batch([self._ids(prompt)[-longest:]], 0, None)
 
+    def begin_each(self, prompts: Sequence[str], starts: Sequence[str], longest: int) -> _Batch:
+        """Prompts that are read, each followed by each of some texts, to go on from.
+
+        Args:
+            prompts: P texts of at least one token.
+            starts: S texts of at least one token.
+            longest: Tokens of a prompt, and of a start, that are read at most; of a longer one the
+                last.
+
+        Returns:
+            P S rows: all starts behind the first prompt, then behind the next.
+        """
+        rows = [self._ids(prompt)[-longest:] for prompt in prompts]
+        batch = self._batch(rows, *self._shared(rows))
+        each = torch.arange(len(prompts), device=self.device).repeat_interleave(len(starts))
+        batch.select(each)
+        after = [self._ids(text)[-longest:] for text in starts]
+        ids, mask = _padded(after * len(prompts), left=True)
+        batch.feed(ids.to(self.device), mask.to(self.device))
+        return batch
+
     def _batch(self, rows: list[Ids], before: int, start: Any) -> _Batch:
         return _Batch(self, rows, before, start, self._known(rows))
 
