@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 RankingOption = Annotated[
     str | None,
     typer.Option(
-        help="How paths are ranked: plan (a learnt planner), words (neither planner nor model), "
-        "embedding, likelihood or both (these three without the planner); default: plan where "
-        "there is a planner, else words."
+        help="How paths are ranked: plan (a learnt planner), model (the language model writes the "
+        "path), words (neither planner nor model), embedding, likelihood or both (these three "
+        "without the planner); default: plan where there is a planner, else words."
     ),
 ]
 HopsOption = Annotated[

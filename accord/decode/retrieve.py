@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +18,15 @@ from accord.graph.graph import KnowledgeGraph
 from accord.text.mentions import Mention, MentionIndex
 from accord.text.render import entity_name, humanise, one_line, relation_text
 
+if TYPE_CHECKING:
+    from accord.decode.written_paths import PathWriter
+
 MOST_CHARACTERS = 2000
 PLAN = "plan"
 """The ranking by a learnt planner."""
+MODEL = "model"
+"""The ranking by the paths that a language model writes."""
+EVERY_RANKING = (PLAN, MODEL, *RANKINGS)
 
 
 @dataclass(frozen=True)
@@ -26,29 +34,32 @@ class RetrieveConfig:
     """Which plans are looked at."""
 
     ranking: str = "words"
-    """By what plans are ranked: words, plan (a planner learnt from questions), embedding,
-    likelihood or both (words, embedding and likelihood together)."""
+    """By what plans are ranked: words, plan (a planner learnt from questions), model (a language
+    model writes the path), embedding, likelihood or both (words, embedding and likelihood
+    together)."""
     hops: int = 2
     """Steps of a plan at most, a property among them."""
     hop_cost: float = 0.5
-    """Nats that each step of a plan costs: what is asked is seldom longer than it need be."""
+    """Nats that each step of a plan costs: what is asked is seldom longer than it need be. A
+    planner and a model that writes know that by themselves."""
     topics: int = 3
     """Entities that a plan may begin at, at most."""
     width: int = 32
     """Plans that are made longer, the best by words, where there are more."""
     plans: int = 96
     """Plans that a model ranks, the best by words, where there are more."""
+    beams: int = 4
+    """Paths that a model writes side by side for each topic."""
 
     def __post_init__(self) -> None:
-        if self.ranking not in (PLAN, *RANKINGS):
-            known = (PLAN, *RANKINGS)
-            raise ConfigError(f"no ranking {self.ranking!r}", nearest(self.ranking, known))
+        if self.ranking not in EVERY_RANKING:
+            raise ConfigError(f"no ranking {self.ranking!r}", nearest(self.ranking, EVERY_RANKING))
         if not 1 <= self.hops <= 4:
             raise ConfigError(f"hops is {self.hops}", "use 1 to 4")
         if self.hop_cost < 0:
             raise ConfigError(f"hop_cost is {self.hop_cost}", "use 0 or more")
-        if min(self.topics, self.width, self.plans) < 1:
-            raise ConfigError("topics, width and plans count something", "use 1 or more")
+        if min(self.topics, self.width, self.plans, self.beams) < 1:
+            raise ConfigError("topics, width, plans and beams count something", "use 1 or more")
 
 
 @dataclass(frozen=True)
@@ -91,10 +102,12 @@ class Retrieved:
     topics: tuple[Topic, ...]
     ranked: tuple[Ranked, ...]
     looked_at: int
-    """Plans that exist within the budget."""
+    """Plans that exist within the budget; of a model that writes, the steps it chose among."""
     ranking: str
     signs: Signs | None = None
     """How far the question and the best plan account for each other; None where there is none."""
+    written: str = ""
+    """The best path as a model wrote it; empty where none did."""
 
     def why(self) -> str:
         """Why the best plan was chosen, for people."""
@@ -105,6 +118,12 @@ class Retrieved:
             return f"the graph states nothing about {named}"
         best = self.ranked[0]
         how = "named" if self.topics[0].named else "in play"
+        if self.written:
+            share = math.exp(best.logprob)
+            return (
+                f"{named} {how}; among {self.looked_at} steps that exist from there, the model "
+                f"wrote the path {self.written!r} ({share:.0%} of what it would write)"
+            )
         return (
             f"{named} {how}; of {self.looked_at} relation paths that exist from there, "
             f"{best.known.text!r} is nearest to the question by {self.ranking}"
@@ -116,12 +135,13 @@ class Retriever:
 
     Args:
         graph: The graph.
-        model: What ranks; None for ranking by words.
+        model: What ranks or writes paths; None for ranking by words.
         config: Budgets and ranking.
         planner: What a planner has learnt; needed where it ranks.
 
     Raises:
-        ConfigError: The ranking needs a planner that is not given, or one of another graph.
+        ConfigError: The ranking needs a planner that is not given, or one of another graph; or it
+            needs a language model.
     """
 
     def __init__(
@@ -145,6 +165,7 @@ class Retriever:
                     "learn one with `accord eval asking --fit --out FILE`, or rank by words",
                 )
             self._planning = Planning(self.plans, planner, self.config.hops)
+        self._writer = self._path_writer() if self.config.ranking == MODEL else None
 
     def __call__(self, question: str, topics: Sequence[int] = ()) -> Retrieved:
         """Plans for a question.
@@ -192,6 +213,8 @@ class Retriever:
             plan = self._planning.in_play
             openings = [plan(question, s.known, float(np.log(s.topic.score))) for s in starts]
             return self._planned(self._planning, question, openings, starts)
+        if self._writer is not None:
+            return self._written(self._writer, question, starts)
         topics = tuple(dict.fromkeys(start.topic for start in starts))
         pairs = [(known, start) for start in starts for known in self._known(question, start.known)]
         looked_at = len(pairs)
@@ -248,6 +271,31 @@ class Retriever:
         topics = dict.fromkeys([r.topic for r in ranked] + [s.topic for s in starts])
         looked_at = sum(len(opening.first) for opening in openings)
         return Retrieved(question, tuple(topics), ranked, looked_at, PLAN, signs)
+
+    def _path_writer(self) -> PathWriter:
+        """Imported here: ranking by words needs no torch."""
+        from accord.decode.written_paths import PathWriter
+        from accord.model.knowledge_model import KnowledgeModel
+
+        if not isinstance(self.model, KnowledgeModel):
+            raise ConfigError("ranking 'model' needs a language model", "give one, or use words")
+        return PathWriter.of(self.plans, self.model, self.config.hops, self.config.beams)
+
+    def _written(self, writer: PathWriter, question: str, starts: Sequence[Start]) -> Retrieved:
+        worth = [float(np.log(start.topic.score)) for start in starts]
+        found = writer(question, [start.known for start in starts], worth)
+        topics = tuple(dict.fromkeys(start.topic for start in starts))
+        if not found.paths:
+            return Retrieved(question, topics, (), found.offered, MODEL)
+        # The topic of the best path comes first: it is the one that is named as such.
+        topics = tuple(dict.fromkeys([starts[p.start].topic for p in found.paths] + [*topics]))
+        whole = float(np.logaddexp.reduce([path.worth for path in found.paths]))
+        ranked = tuple(
+            Ranked(path.known, starts[path.start].topic, path.worth - whole) for path in found.paths
+        )
+        signs = self._signs(question, topics, ranked[0].known)
+        text = found.paths[0].text
+        return Retrieved(question, topics, ranked, found.offered, MODEL, signs, text)
 
     def _prior(self, known: Known, start: Start) -> float:
         hops = known.plan.hops - start.known.plan.hops
