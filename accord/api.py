@@ -45,6 +45,7 @@ from accord.train.recipe import Recipe
 from accord.train.setup import (
     attach_cache,
     build_objectives,
+    keep_pooled,
     start_projection,
     validation_readings,
 )
@@ -168,6 +169,7 @@ def train_run(
             put_parameters(objectives, start)
         else:
             start_projection(settings, trained, opened)
+        keep_pooled(settings, trained, objectives)
         loop = Loop(trained, objectives, settings.loop, run, settings.seed, validate, accelerator)
         _measure_teacher(loop, run if accelerator.is_main_process else None)
         loop.progress.setup_seconds = time.monotonic() - began

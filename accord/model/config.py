@@ -11,6 +11,13 @@ from accord.text.examples import QueryForm
 
 DEFAULT_MODEL = "smollm2-135m-q4"
 Adapter = Literal["lora", "full", "none"]
+POOLING: dict[str, tuple[str, ...]] = {
+    "last": (),
+    "both": ("states",),
+    "all": ("states", "words"),
+    "rare": ("states", "rare", "early"),
+}
+"""The means that stand for a text beside its last token, by `ModelConfig.pooling`."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +78,11 @@ class ModelConfig:
     query: QueryForm = "text"
     """How a query is embedded: text reads ``[ HEAD, RELATION ]`` as KaLM does; product multiplies
     the embeddings of head and relation, each read alone."""
-    pooling: Literal["last", "both", "all"] = "last"
+    pooling: Literal["last", "both", "all", "rare"] = "last"
     """What stands for a text of a causal model: last is the state at its last token, as in KaLM;
     both puts the mean of the frozen layers' states beside it, all also that of the token
-    embeddings; these need frozen layers and a projection."""
+    embeddings, rare in its place two means weighted by how rare a token is in the graph's texts,
+    one of them also by how near the beginning; these need frozen layers and a projection."""
     projection: int = 0
     """Dimension of a trained linear map a view after pooling; 0 is none, as in KaLM."""
     embedding_dropout: float = 0.0
@@ -115,9 +123,9 @@ class ModelConfig:
             )
 
     @property
-    def means(self) -> int:
-        """How many means over a text stand beside the state at its last token."""
-        return ("last", "both", "all").index(self.pooling)
+    def means(self) -> tuple[str, ...]:
+        """Which means over a text stand beside the state at its last token."""
+        return POOLING[self.pooling]
 
 
 def model_config(values: Mapping[str, Any]) -> ModelConfig:

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from accord.model import load
+from accord.model.config import ModelConfig
 from accord.text.examples import QueryForm, View
 
 VIEWS: dict[QueryForm, tuple[View, ...]] = {
@@ -29,10 +31,20 @@ class Projection(nn.Module):
         width: Width of the embedding; 0 leaves the hidden state as it is.
         form: How queries are embedded, which says what views there are.
         parts: Hidden states that stand beside each other in one of `hidden` dimensions.
+        vocabulary: Tokens that are weighed by rarity before the maps; 0 where none is.
     """
 
-    def __init__(self, hidden: int, width: int, form: QueryForm = "text", parts: int = 1) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        width: int,
+        form: QueryForm = "text",
+        parts: int = 1,
+        vocabulary: int = 0,
+    ) -> None:
         super().__init__()
+        self.rarity: torch.Tensor | None
+        self.register_buffer("rarity", torch.ones(vocabulary) if vocabulary else None)
         self.parts = parts
         self.hidden = hidden
         self.width = width or hidden
@@ -77,6 +89,14 @@ class Projection(nn.Module):
         for view, (weight, bias) in canonical_maps(queries, tails, self.width).items():
             self.maps[view].weight.copy_(weight)  # type: ignore[operator]
             self.maps[view].bias.copy_(bias)  # type: ignore[operator]
+
+
+def projection_of(lm: nn.Module, config: ModelConfig) -> Projection:
+    """The maps that fit a model and its settings, not yet started."""
+    parts = 1 + len(config.means)
+    weighed = load.vocabulary(lm) if "rare" in config.means else 0
+    width = load.hidden_width(lm) * parts
+    return Projection(width, config.projection, config.query, parts, weighed)
 
 
 def compose(parts: Mapping[View, torch.Tensor]) -> torch.Tensor:

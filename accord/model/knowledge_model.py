@@ -25,7 +25,7 @@ from accord.model.fusion import (
     knowing,
     open_memory,
 )
-from accord.model.heads import Projection, compose
+from accord.model.heads import compose, projection_of
 from accord.model.memory import EntityMemory
 from accord.model.reading import continued
 from accord.model.writing import Writer
@@ -74,10 +74,9 @@ class KnowledgeModel(nn.Module):
         self.text = text
         self.device = device
         self.memory = memory
-        parts = 1 + config.means
-        width = load.hidden_width(lm) * parts
-        self.projection = Projection(width, config.projection, config.query, parts).to(device)
+        self.projection = projection_of(lm, config).to(device)
         self.reader = reader_of(lm, config, tokenizer, device)
+        self.reader.rarity = self.projection.rarity
         self._texts: tuple[str, GraphTexts] | None = None
 
     @classmethod

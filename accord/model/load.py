@@ -361,6 +361,12 @@ def embed_tokens(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
     return found
 
 
+def vocabulary(model: nn.Module) -> int:
+    """V, how many tokens have an embedding."""
+    table: nn.Module = base_model(model).get_input_embeddings()  # type: ignore[operator]
+    return int(table.weight.shape[0])  # type: ignore[index]
+
+
 def writes(model: nn.Module) -> bool:
     """Whether a model continues texts; encoders do not."""
     return bool(without_adapter(model).can_generate())  # type: ignore[operator]

@@ -14,14 +14,18 @@ from torch.nn import functional
 
 from accord.model import load
 from accord.model.fusion import knowing
+from accord.model.pooled import PooledStates
 from accord.text.collate import chunks_by_length, pad
 from accord.text.examples import Segment, Sequence, length
 
 Key = tuple[bool, Segment]
 """Whether a sink token is read before the piece, and the piece's tokens."""
 READ_TOKENS = 4096
-WORDS = 1 << 40
-"""A place of -n - WORDS stands for the mean of token embeddings, not of the frozen layers."""
+MEANS = ("states", "words", "rare", "early")
+"""Means over a text's first n tokens: of the frozen layers' states; of token embeddings; of these
+weighted by rarity; and by rarity and nearness to the beginning, where names stand."""
+KIND = 1 << 40
+"""A place of -n - k `KIND` stands for the k-th of `MEANS` over the first n tokens."""
 
 
 class HiddenStore(Protocol):
@@ -58,8 +62,7 @@ class Reader:
             whatever it is, so its state says little; the sink takes that place and is dropped.
         fill: Token id for padding.
         device: Where the model is.
-        means: What stands for a text beside its last token: with 1 the mean of the frozen layers'
-            states over it, with 2 also the mean of its token embeddings.
+        means: Which of `MEANS` stand for a text beside its last token.
     """
 
     causal = True
@@ -73,7 +76,7 @@ class Reader:
         sink: int,
         fill: int,
         device: torch.device,
-        means: int = 0,
+        means: tuple[str, ...] = (),
     ) -> None:
         self.lm = lm
         self.freeze_layers = freeze_layers
@@ -83,6 +86,10 @@ class Reader:
         self.device = device
         self.store: HiddenStore | None = None
         self.means = means
+        self.rarity: torch.Tensor | None = None
+        """(V,) weights of tokens in the means that ask for them."""
+        self.pooled: PooledStates | None = None
+        """Kept states of texts, where nothing of the language model trains."""
 
     def pieces(self, sequence: Sequence) -> list[Key]:
         """What the frozen layers read for a sequence, in order."""
@@ -93,11 +100,11 @@ class Reader:
     def ends(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """(N, P) the places whose states stand for a whole text of so many tokens.
 
-        The last one; with `means` also -n, which asks for the mean over the first n tokens, and
-        -n - `WORDS`, which asks for that of their embeddings.
+        The last one, and with `means` -n - k `KIND` for each of them.
         """
         last = lengths[:, None] - 1
-        return np.concatenate([last, -last - 1, -last - 1 - WORDS], axis=1)[:, : 1 + self.means]
+        kinds = np.array([MEANS.index(name) for name in self.means], dtype=np.int64)
+        return np.concatenate([last, -last - 1 - KIND * kinds], axis=1)
 
     def states_at(
         self,
@@ -110,39 +117,53 @@ class Reader:
         Args:
             sequences: N sequences.
             rows: (M,) which sequence.
-            positions: (M,) which token of it; -n for the mean of the frozen layers' states over
-                its first n tokens, -n - `WORDS` for that of their embeddings.
+            positions: (M,) which token of it, or a mean over its beginning, see `ends`.
 
         Returns:
             (M, D), with gradient where the upper layers are trained.
         """
+        kept = self.pooled.states_at(sequences, rows, positions) if self.pooled else None
+        if kept is not None:
+            return kept
         whole = positions < 0
         lower = self.lower(sequences).states if self.freeze_layers else None
         if lower is None or not whole.any():
             return self._states_at(sequences, rows, positions, lower)
-        means = self._means(sequences, rows[whole], -positions[whole], lower)
+        kinds, counts = np.divmod(-positions[whole], KIND)
+        means = self._means(sequences, rows[whole], counts, kinds, lower)
         found = self._states_at(sequences, rows[~whole], positions[~whole], lower)
-        states = found.new_empty((len(rows), found.shape[1]))
+        states = found.new_empty((len(rows), lower.shape[-1]))
         places = torch.from_numpy(whole).to(self.device)
         states[places], states[~places] = means.to(states.dtype), found
         return states
 
+    @torch.no_grad()
     def _means(
         self,
         sequences: list[Sequence],
         rows: npt.NDArray[np.int64],
         counts: npt.NDArray[np.int64],
+        kinds: npt.NDArray[np.int64],
         lower: torch.Tensor,
     ) -> torch.Tensor:
-        """(M, D) means over the beginnings of texts, of frozen states or of embeddings."""
-        words = counts > WORDS
-        means = frozen_means(lower, rows, counts - WORDS * words)
-        if words.any():
-            ids, _ = pad(sequences, self.fill)
-            embedded = load.embed_tokens(self.lm, torch.from_numpy(ids).to(self.device))
-            chosen = torch.from_numpy(words).to(self.device)
-            means[chosen] = frozen_means(embedded, rows[words], counts[words] - WORDS, 0)
+        """(M, D) means over the beginnings of texts."""
+        means = lower.new_empty((len(rows), lower.shape[-1]), dtype=torch.float32)
+        tokens = torch.from_numpy(pad(sequences, self.fill)[0]).to(self.device)
+        for kind in np.unique(kinds):
+            own = kinds == kind
+            read = lower if kind == 0 else load.embed_tokens(self.lm, tokens)
+            weights = self._weights(MEANS[kind], tokens)
+            found = weighted_means(read, weights, rows[own], counts[own], int(kind == 0))
+            means[torch.from_numpy(own).to(self.device)] = found
         return means
+
+    def _weights(self, mean: str, tokens: torch.Tensor) -> torch.Tensor | None:
+        """(N, L) weights of padded tokens in one of `MEANS`; None where all count alike."""
+        if mean in ("states", "words") or self.rarity is None:
+            return None
+        weights = self.rarity[tokens]
+        places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
+        return weights / places if mean == "early" else weights
 
     def _states_at(
         self,
@@ -260,33 +281,39 @@ class Reader:
         return None
 
 
-def frozen_means(
+def weighted_means(
     states: torch.Tensor,
+    weights: torch.Tensor | None,
     rows: npt.NDArray[np.int64],
     counts: npt.NDArray[np.int64],
     skip: int = 1,
 ) -> torch.Tensor:
     """Means over the beginnings of texts, each token's state scaled to the same length.
 
-    The first token is left out where there are others: it draws attention whatever it is, and its
-    state is many times longer.
+    The first token of states is left out where there are others: it draws attention whatever it
+    is, and its state is many times longer.
 
     Args:
         states: (N, L, D).
+        weights: (N, L) positive; None where all tokens count alike.
         rows: (M,) which text.
         counts: (M,) how many of its tokens.
         skip: Tokens left out at the beginning where there are others.
 
     Returns:
-        (M, D), without gradient.
+        (M, D).
     """
-    with torch.no_grad():
-        scaled = functional.rms_norm(states.float(), states.shape[-1:])
-        sums = functional.pad(scaled.cumsum(1), (0, 0, 1, 0))  # (N, L + 1, D)
-        first = np.minimum(skip, counts - 1)
-        at, begin, end = (torch.from_numpy(x).to(states.device) for x in (rows, first, counts))
-        means: torch.Tensor = (sums[at, end] - sums[at, begin]) / (end - begin)[:, None]
-        return means
+    scaled = functional.rms_norm(states.float(), states.shape[-1:])
+    if weights is None:
+        weights = torch.ones(states.shape[:2], device=states.device)
+    sums = functional.pad((scaled * weights[..., None]).cumsum(1), (0, 0, 1, 0))  # (N, L + 1, D)
+    mass = functional.pad(weights.cumsum(1), (1, 0))
+    first = np.minimum(skip, counts - 1)
+    at, begin, end = (torch.from_numpy(x).to(states.device) for x in (rows, first, counts))
+    means: torch.Tensor = (sums[at, end] - sums[at, begin]) / (
+        mass[at, end] - mass[at, begin]
+    ).clamp_min(1e-6)[:, None]
+    return means
 
 
 def flat(sequence: Sequence) -> Segment:

@@ -55,7 +55,8 @@ def put_weights(
     Raises:
         ModelError: A name or shape does not fit; nothing was copied.
     """
-    own = trainable(model)
+    own: dict[str, torch.Tensor] = {**trainable(model)}
+    own |= {name: buffer for name, buffer in model.named_buffers() if name in weights}
     if partly:
         own = {name: own[name] for name in weights if name in own}
     if own.keys() != weights.keys() or any(own[k].shape != weights[k].shape for k in own):
@@ -124,7 +125,8 @@ def _write_files(
     facts: Mapping[str, Any],
     lineage: Sequence[Any],
 ) -> None:
-    weights = {k: p.detach().cpu().contiguous() for k, p in trainable(model).items()}
+    own = {**trainable(model), **dict(model.projection.named_buffers(prefix="projection"))}
+    weights = {k: p.detach().cpu().contiguous() for k, p in own.items()}
     save_file(weights, work / WEIGHTS)
     if hasattr(model.lm, "peft_config"):
         model.lm.save_pretrained(str(work), safe_serialization=True)  # type: ignore[operator]

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from accord.graph.graph import KnowledgeGraph
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.reading import Reader, frozen_means
+from accord.model.reading import Reader, weighted_means
 from accord.model.structure import FIRST_SPREAD, StructureVectors
 from accord.progress import say, track
 from accord.refine.folds import (
@@ -99,7 +99,7 @@ def _states(reader: Reader, sequences: list[Sequence]) -> Float64:
             rows = np.arange(len(group), dtype=np.int64)
             last = states[torch.from_numpy(rows), torch.from_numpy(lengths[group] - 1)]
             last = functional.rms_norm(last, last.shape[-1:])
-            both = torch.cat([last, frozen_means(states, rows, lengths[group])], dim=1)
+            both = torch.cat([last, weighted_means(states, None, rows, lengths[group])], dim=1)
             if not parts.shape[1]:
                 parts = np.zeros((len(distinct), both.shape[1]))
             parts[group] = both.cpu().double().numpy()

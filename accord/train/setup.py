@@ -12,9 +12,12 @@ import torch
 
 from accord.errors import ConfigError, DataError
 from accord.graph.graph import KnowledgeGraph
+from accord.model import load
 from accord.model.config import ModelConfig
 from accord.model.knowledge_model import KnowledgeModel
-from accord.model.saving import base_sha256, load_model
+from accord.model.pooled import PooledStates
+from accord.model.reading import flat
+from accord.model.saving import base_sha256, load_model, trainable
 from accord.objectives.base import Objective
 from accord.objectives.completion import Completion
 from accord.objectives.contrastive import Contrastive
@@ -23,9 +26,9 @@ from accord.objectives.structure import Structure
 from accord.objectives.triples import TripleSource
 from accord.progress import say, track
 from accord.text.collate import tokens
-from accord.text.examples import RelationExample, Sequence
+from accord.text.examples import RelationExample, Sequence, length
 from accord.text.questions import Question
-from accord.train.cache import RECORD, build_cache, open_cache, plan_pieces
+from accord.train.cache import GIGABYTE, RECORD, build_cache, open_cache, plan_pieces
 from accord.train.checkpoint import RunFolder
 from accord.train.extraction import (
     build_linking,
@@ -165,6 +168,8 @@ def start_projection(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGrap
         model: The model; its adapter is still at zero.
         graph: The graph; only its train split is used.
     """
+    if model.projection.rarity is not None:
+        model.projection.rarity.copy_(rarity(model, graph))
     if not (recipe.model.projection and recipe.model.projection_start):
         return
     triples, texts = TripleSource(graph, recipe.seed).triples, model.texts(graph)
@@ -183,6 +188,41 @@ def start_projection(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGrap
         states["tail"] = tails
     for view, found in states.items():
         model.projection.centre(view, found)
+
+
+def rarity(model: KnowledgeModel, graph: KnowledgeGraph) -> torch.Tensor:
+    """How rare each token is among the texts of a graph's entities.
+
+    Source: inverse document frequency, Spärck Jones 1972.
+
+    Returns:
+        (V,) float32 natural logarithms, .01 at least: a text of common tokens alone has a mean too.
+    """
+    texts, count = model.texts(graph), graph.num_entities
+    seen = [np.unique(flat(texts.tail(entity))) for entity in range(count)]
+    found = np.bincount(np.concatenate(seen), minlength=load.vocabulary(model.lm))
+    weights = np.log((count + 1) / (found + 1)).clip(0.01)
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def keep_pooled(recipe: Recipe, model: KnowledgeModel, objectives: Weighted) -> None:
+    """Reads every text to the end once where only the maps train and the states fit in memory.
+
+    Args:
+        recipe: The recipe; `loop.cache_gb` is the limit here too.
+        model: The model; its reader gets the states.
+        objectives: What will be asked for.
+    """
+    if trainable(model.lm) or model.fusion is not None or not model.reader.causal:
+        return
+    found = dict.fromkeys(s for objective, _ in objectives for s in objective.sequences())
+    texts, width = list(found), model.projection.hidden
+    if not texts or len(texts) * width * 4 > recipe.loop.cache_gb * GIGABYTE:
+        return
+    places = model.reader.ends(np.array([length(text) for text in texts], dtype=np.int64))
+    states = torch.from_numpy(model.hidden_states(texts, "tail")).to(model.device)
+    states = states.view(len(texts), places.shape[1], -1)
+    model.reader.pooled = PooledStates(texts, places, states)
 
 
 def language_texts(recipe: Recipe, model: KnowledgeModel, files: list[Path]) -> list[Sequence]:

@@ -68,15 +68,22 @@ def talking(**more: Any) -> Recipe:
     return tiny_recipe(**{**off, **TEACHING, "loop": QUIET, **more})
 
 
-@pytest.mark.parametrize("adapter", ["lora", "full", "none"])
-def test_it_starts_where_the_other_ended(adapter: str, tmp_path: Path) -> None:
-    arguments, run, recipe = first_run(tmp_path, model={"adapter": adapter, "projection": 5})
+MAPS = {"adapter": "none", "freeze_layers": 2, "pooling": "rare"}
+
+
+@pytest.mark.parametrize("model", [{}, {"adapter": "full"}, MAPS], ids=["lora", "full", "maps"])
+def test_it_starts_where_the_other_ended(model: dict[str, Any], tmp_path: Path) -> None:
+    arguments, run, recipe = first_run(tmp_path, model={"projection": 5, **model})
     still = second(tmp_path, arguments, replace(recipe, loop=replace(recipe.loop, steps=1)))
     tiny: Any = {"overrides": ["learning_rate=1e-30", "weight_decay=0"]}
     train_run(**still, out=tmp_path / "again", model=str(run), **tiny)
     before, after = load_model(run, "cpu"), load_model(tmp_path / "again", "cpu")
     for name, weight in trainable(before).items():
         torch.testing.assert_close(trainable(after)[name], weight, rtol=0, atol=1e-12)
+    if before.projection.rarity is not None:
+        assert after.projection.rarity is not None
+        assert torch.equal(before.projection.rarity, after.projection.rarity)
+        assert before.projection.rarity.std() > 0, "of the graph's texts"
     kept, found = (
         load_file(r / "model" / "objectives.safetensors") for r in (run, tmp_path / "again")
     )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from accord.errors import ConfigError, ModelError
 from accord.model import load
 from accord.model.knowledge_model import KnowledgeModel
+from accord.model.reading import flat
 from accord.model.saving import trainable
 from accord.objectives.base import (
     Encode,
@@ -29,8 +30,9 @@ from accord.objectives.base import (
 )
 from accord.text.examples import Sequence, length
 from accord.train.cache import build_cache, plan_pieces
-from accord.train.setup import Weighted, attach_cache
+from accord.train.setup import Weighted, attach_cache, keep_pooled, start_projection
 from accord.train.step import plan_reading
+from tests.conftest import build_tiny_graph
 from tests.train.tiny import (
     assert_same,
     gradients,
@@ -51,8 +53,20 @@ READINGS: list[dict[str, Any]] = [
     {"projection": 5, "query": "product", "freeze_layers": 2},
     {"projection": 5, "freeze_layers": 2, "pooling": "both"},
     {"projection": 5, "freeze_layers": 2, "pooling": "all"},
+    {"projection": 5, "freeze_layers": 2, "pooling": "rare"},
 ]
-NAMES = ["all", "frozen", "segments", "full", "p", "product", "product frozen", "both", "means"]
+NAMES = [
+    "all",
+    "frozen",
+    "segments",
+    "full",
+    "p",
+    "product",
+    "product-frozen",
+    "both",
+    "means",
+    "rare",
+]
 readings = pytest.mark.parametrize("model", READINGS, ids=NAMES)
 
 
@@ -221,6 +235,66 @@ def test_the_means_beside_the_last_token_are_of_frozen_states_and_of_embeddings(
         words = words / words.square().mean(-1, keepdim=True).sqrt()
         expected = torch.cat([last, scaled.mean(0), words.mean(0)]).detach()
         torch.testing.assert_close(states, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_means_by_rarity_weigh_embeddings_and_one_favours_the_beginning() -> None:
+    model, _ = tiny_setup(tiny_recipe({"projection": 5, "freeze_layers": 2, "pooling": "rare"}))
+    table = load.base_model(model.lm).get_input_embeddings().weight  # type: ignore[operator]
+    weights = torch.rand(len(table)) + 0.1
+    model.projection.rarity.copy_(weights)  # type: ignore[union-attr]
+    texts: list[Sequence] = [((3, 4, 5, 6),), ((7,),), ((3, 4),)]
+    found = torch.from_numpy(model.hidden_states(texts, "tail"))
+    for text, states in zip(texts, found, strict=True):
+        ids = list(text[0])
+        words = table[ids] / table[ids].square().mean(-1, keepdim=True).sqrt()
+        early = weights[ids] / torch.arange(1, len(ids) + 1)
+        for part, share in ((2, weights[ids]), (3, early)):
+            mean = (share[:, None] * words).sum(0) / share.sum()
+            torch.testing.assert_close(
+                states.view(4, -1)[part], mean.detach(), atol=1e-3, rtol=1e-3
+            )
+
+
+def test_rarity_is_the_logarithm_of_how_few_texts_hold_a_token() -> None:
+    recipe = tiny_recipe({"projection": 5, "freeze_layers": 2, "pooling": "rare"})
+    model, _ = tiny_setup(recipe)
+    graph = build_tiny_graph()
+    start_projection(recipe, model, graph)
+    texts = [set(flat(model.texts(graph).tail(e))) for e in range(graph.num_entities)]
+    for token in range(load.vocabulary(model.lm)):
+        held = sum(token in text for text in texts)
+        expected = max(0.01, np.log((len(texts) + 1) / (held + 1)))
+        assert float(model.projection.rarity[token]) == pytest.approx(expected)  # type: ignore[index]
+
+
+def test_states_kept_for_trained_maps_give_the_same_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes = {"adapter": "none", "projection": 5, "freeze_layers": 2, "pooling": "rare"}
+    recipe = tiny_recipe({**changes, "query": "product"}, completion={"weight": 0.0})
+    model, objectives = pair = tiny_setup(recipe)
+    start_projection(recipe, model, build_tiny_graph())
+    _, anew = one_step(recipe, *pair, 5)
+    keep_pooled(recipe, model, objectives)
+    assert model.reader.pooled is not None
+
+    def refuse(_: Any) -> Any:
+        raise AssertionError("a kept text was read")
+
+    only = [pair for pair in objectives if pair[0].name == "contrastive"]
+    _, read = one_step(recipe, model, only, 5)
+    monkeypatch.setattr(model.reader, "lower", refuse)
+    log, kept = one_step(recipe, model, only, 5)
+    assert log["contrastive/loss"] > 0
+    assert_same(kept, read)
+    assert {name for name in read if "projection" in name} <= set(anew)
+
+
+def test_states_are_not_kept_where_the_language_model_trains() -> None:
+    recipe = tiny_recipe({"projection": 5, "freeze_layers": 2, "pooling": "all"})
+    model, objectives = tiny_setup(recipe)
+    keep_pooled(recipe, model, objectives)
+    assert model.reader.pooled is None
 
 
 @pytest.mark.parametrize("model", READINGS[1:3], ids=["full", "segments"])
