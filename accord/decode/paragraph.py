@@ -128,7 +128,7 @@ class Author:
         if guided:
             said = tuple(self.statements(entity, facts))
         else:
-            said = tuple(Statement(text, ()) for text in self._free(entity, facts, soft))
+            said = tuple(Statement(text, ()) for text in self.free(entity, facts, soft))
         wanted = tuple(dict.fromkeys(c for fact in facts for c in fact.citations))
         name = one_line(entity_name(self.graph, entity))
         return Paragraph(self.graph.entity_ids[entity], name, guided, said, wanted)
@@ -156,7 +156,14 @@ class Author:
         text = "".join(pen.follow(trie)).strip()
         return next((w for w in found if w.text == text), found[0])
 
-    def _free(self, entity: int, facts: list[Fact], soft: SoftWeights | None) -> list[str]:
+    def free(self, entity: int, facts: list[Fact], soft: SoftWeights | None = None) -> list[str]:
+        """Sentences as the model likes them after the facts; nothing proves them.
+
+        Args:
+            entity: Entity idx.
+            facts: What it sees in its prompt; one or more.
+            soft: Mixes the facts into what it likes.
+        """
         pen = Pen(self.model, self._prompt(entity, facts))
         cited = [citation for fact in facts for citation in fact.citations]
         names = dict.fromkeys(name for citation in cited for name in self._names(citation))
