@@ -196,6 +196,21 @@ def fit_calibration(features: Float64, answers: np.ndarray[Any, Any]) -> Calibra
         A calibration; a sign that never differs between options has weight 0, and what the graph
         states keeps its own, since held-out items never show it.
     """
+    found = fit_weights(features, answers)
+    named = {name: float(w) for name, w in zip(FEATURES, found, strict=True)}
+    return replace(Calibration(), **{**named, "stated": Calibration.stated}, fitted=True)
+
+
+def fit_weights(features: Float64, answers: np.ndarray[Any, Any]) -> Float64:
+    """Weights of any signs by softmax regression, a weak prior on them.
+
+    Args:
+        features: (N, options, signs).
+        answers: (N,) place of the right option.
+
+    Returns:
+        (signs,) weights; 0 for a sign that never differs between options.
+    """
     spread = features.std(axis=(0, 1))
     used = spread > 1e-9
     x = features[:, :, used] / spread[used]
@@ -208,10 +223,9 @@ def fit_calibration(features: Float64, answers: np.ndarray[Any, Any]) -> Calibra
         weights = weights + rate * slope
         if np.abs(slope).max() < 1e-5:
             break
-    found = np.zeros(len(FEATURES))
+    found = np.zeros(features.shape[-1])
     found[used] = weights / spread[used]
-    named = {name: float(w) for name, w in zip(FEATURES, found, strict=True)}
-    return replace(Calibration(), **{**named, "stated": Calibration.stated}, fitted=True)
+    return found
 
 
 def shares(scores: Float64) -> Float64:
