@@ -8,7 +8,8 @@ but for descriptions: like ours it reads names alone, which is to its advantage 
 Both arms tune their learning rate alike: every rate trains for the same minutes, then the best one
 on valid goes on to the target or the cap. Counted is training and what must be done before it
 (reading frozen layers, writing texts to stay near to); validation, which is the same for both, and
-loading the model are not. Writes benchmarks/results/training_speed.json.
+loading the model are not. What a folder holds is not trained again, so that a second call with a
+higher cap goes on. Writes benchmarks/results/training_speed.json.
 """
 
 from __future__ import annotations
@@ -196,14 +197,22 @@ def measure_arm(
 ) -> dict[str, Any]:
     """The tuned arm's seconds to the target, or how far it came by the cap."""
     arm, settings = ARMS[name], tuple(given.settings)
+    kept = folder / f"{name}.json"
     trials = [Trial(rate, str(folder / f"{name}-{rate:g}")) for rate in arm.rates]
+    if kept.is_file():
+        trials = [Trial(**trial) for trial in json.loads(kept.read_text())]
+
+    def train(trial: Trial, minutes: float) -> None:
+        if trial.seconds is None and not trial.finished and trial.spent < minutes * 60:
+            go_on(arm, trial, graph, given.target, minutes * 60, settings, trials[0])
+            kept.write_text(json.dumps([asdict(trial) for trial in trials]))
+
     for trial in trials:
-        go_on(arm, trial, graph, given.target, given.tune_minutes * 60, settings, trials[0])
-    reached = [trial for trial in trials if trial.seconds is not None]
+        train(trial, given.tune_minutes)
     best = max(trials, key=lambda trial: trial.best)
-    if not reached and not best.finished:
-        go_on(arm, best, graph, given.target, given.cap_minutes * 60, settings, trials[0])
-        reached = [trial for trial in (best,) if trial.seconds is not None]
+    if all(trial.seconds is None for trial in trials):
+        train(best, given.cap_minutes)
+    reached = [trial for trial in trials if trial.seconds is not None]
     fastest = min(reached, key=lambda trial: trial.seconds or 0.0) if reached else best
     return {
         "recipe": arm.recipe,
