@@ -1,10 +1,12 @@
-"""Finds an entity or a relation by what a person types: id, name, alias or phrase."""
+"""Finds an entity or a relation by what a person types: id, name, alias, phrase, part of an id."""
 
 from __future__ import annotations
 
 import difflib
 import heapq
+import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import unquote
 
 from accord.errors import GraphError
 from accord.graph.graph import KnowledgeGraph
@@ -13,9 +15,9 @@ SHORTLIST = 200
 
 
 def find_entity(graph: KnowledgeGraph, text: str) -> int:
-    """The entity that a text means: its id, else its name, else one of its aliases.
+    """The entity that a text means: its id, name, one of its aliases, or the last part of its id.
 
-    Case and doubled spaces do not matter in names and aliases.
+    The first of these that fits counts. Case and doubled spaces matter in whole ids only.
 
     Args:
         graph: The graph.
@@ -33,6 +35,7 @@ def find_entity(graph: KnowledgeGraph, text: str) -> int:
     wanted = _fold(text)
     named = [i for i, name in enumerate(graph.entity_names) if _fold(name) == wanted]
     found = named or sorted(set(_alias_owners(graph, wanted)))
+    found = found or _by_last_part(graph.entity_ids, wanted)
     if len(found) == 1:
         return found[0]
     if found:
@@ -48,7 +51,9 @@ def find_entity(graph: KnowledgeGraph, text: str) -> int:
 
 
 def find_relation(graph: KnowledgeGraph, text: str) -> int:
-    """The relation number that a text means: id, else phrase, else inverse phrase.
+    """The relation number that a text means: id, phrase, inverse phrase, or an id's last part.
+
+    The first of these that fits counts.
 
     Args:
         graph: The graph.
@@ -63,9 +68,13 @@ def find_relation(graph: KnowledgeGraph, text: str) -> int:
     by_id = graph.relation_ids.find(text, graph.relation_order)
     if by_id >= 0:
         return by_id
-    count = graph.num_relations
-    for table, shift in ((graph.relation_phrases, 0), (graph.inverse_phrases, count)):
-        found = [i for i, phrase in enumerate(table) if _fold(phrase) == _fold(text)]
+    count, wanted = graph.num_relations, _fold(text)
+    for table, shift in (
+        (map(_fold, graph.relation_phrases), 0),
+        (map(_fold, graph.inverse_phrases), count),
+        (map(_last_part, graph.relation_ids), 0),
+    ):
+        found = [i for i, phrase in enumerate(table) if phrase == wanted]
         if len(found) == 1:
             return found[0] + shift
         if found:
@@ -118,6 +127,16 @@ def _alias_owners(graph: KnowledgeGraph, wanted: str) -> Iterable[int]:
     places = [i for i, alias in enumerate(graph.aliases) if _fold(alias) == wanted]
     for place in places:
         yield int(graph.alias_offsets.searchsorted(place, side="right")) - 1
+
+
+def _by_last_part(ids: Iterable[str], wanted: str) -> list[int]:
+    return [i for i, key in enumerate(ids) if _last_part(key) == wanted]
+
+
+def _last_part(identifier: str) -> str:
+    """The end of an IRI or path, as a person would type it: `http://x.org/on#Ada_L` is `ada l`."""
+    end = re.split(r"[/#]", unquote(identifier).rstrip("/#"))[-1]
+    return _fold(end.replace("_", " "))
 
 
 def _fold(text: str) -> str:

@@ -68,3 +68,21 @@ def test_near_names_of_forty_thousand_take_under_two_seconds() -> None:
     start = time.process_time()
     assert near_names("constantinopel", names)[0] == "Constantinople"
     assert time.process_time() - start < 2.0
+
+
+def test_the_last_part_of_an_id_will_do_where_nothing_else_fits() -> None:
+    builder = GraphBuilder("clubs")
+    builder.entity("http://football.example/Falcons", "Grimsby Falcons")
+    builder.entity("http://other.example/Falcons", "York Falcons")
+    builder.entity("http://football.example/Ann_Lee")
+    builder.relation("http://football.example/on#playsIn", "plays in")
+    builder.relation("http://football.example/on#beat")
+    builder.triple("http://football.example/Falcons", "http://football.example/on#playsIn", "north")
+    builder.triple("north", "http://football.example/on#beat", "http://football.example/Ann_Lee")
+    graph = builder.build()
+    assert find_relation(graph, "playsIn") == 0
+    assert find_relation(graph, "beat") == 1
+    assert graph.entity_ids[find_entity(graph, "Ann Lee")] == "http://football.example/Ann_Lee"
+    with pytest.raises(GraphError, match="2 entities of graph 'clubs' are called 'Falcons'") as e:
+        find_entity(graph, "Falcons")
+    assert "'http://other.example/Falcons'" in e.value.hint
