@@ -37,14 +37,15 @@ VERBS = _words(
     """
     accompany acquire act adjoin affect analyze appear assess attend become begin belong border
     bound buy carry cause change chair collaborate complicate compete compose conduct connect
-    consist contain contribute control cover create cut define depict describe design desire
-    develop diagnose die direct discover disrupt edit employ empty encode end enter establish
+    consist contain contribute control cover create cross cut defeat define depict describe design
+    desire develop diagnose die direct discover disrupt drain edit employ empty encode end enter
+    establish
     exhibit export feed find finish flow follow found give govern happen have help hire hold host
     import include indicate influence inherit inhabit interact interconnect invent join know lead
     lie like live locate love made make manage marry measure meet move need neighbor occur offer
     operate oppose own owe pass perform play possess practice precede predict prevent produce
-    provide publish purchase read record refer reference release replace represent require result
-    review rule run see sell serve share sing speak start star study succeed support surround
+    provide publish purchase read receive record refer reference release replace represent require
+    result review rule run see sell serve share sing speak start star study succeed support surround
     symbolize take teach tell treat understand use visit want wear win work write
     """
 )
@@ -191,7 +192,7 @@ def _has(joined: str, words: list[str]) -> Phrase:
     match = re.fullmatch(r"ha(?:s|ve|d) (?:(the|an?) )?(.+)", joined)
     noun = match[2] if match else ""
     clause = {"that", "which", "the"} & set(noun.split()) or words[-1] in PREPOSITIONS
-    if not match or clause:
+    if not match or clause or words[1] in PREPOSITIONS:  # 'has on its banks' names no noun
         return Phrase("verb", joined)
     return Phrase("has", joined, singular(noun), "of", match[1] == "the")
 
@@ -202,7 +203,10 @@ def _opens_verb(words: list[str]) -> bool:
         return _opens_verb(words[1:])
     if first in IRREGULAR_PAST or first in INTRANSITIVE:
         return len(words) == 1 or words[1].lower() != "by"
-    if first.endswith("ed") and (len(words) == 1 or words[1].lower() in ("the", "a", "an")):
+    with_object = len(words) > 1 and words[1].lower() in ("the", "a", "an")
+    if first.endswith("ed") and (len(words) == 1 or with_object):
+        return True
+    if with_object and first.endswith("s"):  # behind a noun stands no article
         return True
     return first.endswith("s") and bool(_bases(first) & VERBS)
 

@@ -41,12 +41,12 @@ def triple_statement(graph: KnowledgeGraph, head: int, relation: int, tail: int)
         phrase = phrase_of(graph, relation) or read_phrase("is related to")
     subject, object_ = entity_name(graph, head), entity_name(graph, tail)
     if phrase.shape == "as":
-        return one_line(f"{subject} {phrase.text} {object_} as {phrase.noun}") + "."
+        return _sentence(f"{subject} {phrase.text} {object_} as {phrase.noun}")
     if phrase.shape != "noun":
-        return one_line(f"{subject} {phrase.text} {object_}") + "."
+        return _sentence(f"{subject} {phrase.text} {object_}")
     noun = _joined(phrase.noun, phrase.link, subject)
     before = "The" if _single(graph, head, relation) else article(noun).capitalize()
-    return one_line(f"{before} {noun} is {object_}") + "."
+    return _sentence(f"{before} {noun} is {object_}")
 
 
 def attribute_statement(graph: KnowledgeGraph, attribute: int) -> str:
@@ -62,7 +62,13 @@ def attribute_statement(graph: KnowledgeGraph, attribute: int) -> str:
     entity = int(graph.attributes[attribute, 0])
     literal = graph.attribute(attribute)
     noun = singular(humanise(literal.property))
-    return one_line(f"The {noun} of {entity_name(graph, entity)} is {literal.value}") + "."
+    return _sentence(f"The {noun} of {entity_name(graph, entity)} is {literal.value}")
+
+
+def _sentence(text: str) -> str:
+    """One line with one full stop, also behind a name that ends with its own ('Anna B.')."""
+    line = one_line(text)
+    return line if line.endswith(".") else line + "."
 
 
 def phrase_of(graph: KnowledgeGraph, number: int) -> Phrase | None:

@@ -35,6 +35,8 @@ def world() -> KnowledgeGraph:
     builder.triple("ada", "bornIn", "paris")
     builder.triple("ada", "livesNear", "paris")
     builder.triple("ada", "sibling", "euro")
+    builder.entity("anna", "Anna B.")
+    builder.triple("ada", "sibling", "anna")
     builder.attribute("paris", "population", "2103000")
     return builder.build()
 
@@ -58,6 +60,9 @@ def world() -> KnowledgeGraph:
         ("has as a part", "as", "has"),
         ("has the genre", "has", "has the genre"),
         ("has speakers of the language", "verb", "has speakers of the language"),
+        ("has on its banks", "verb", "has on its banks"),
+        ("receives the river", "verb", "receives the river"),
+        ("floods the plain of", "verb", "floods the plain of"),
         ("isa", "copular", "is a kind of"),
         ("", "verb", "is related to"),
     ],
@@ -95,8 +100,8 @@ def test_triples_are_stated_from_where_the_step_begins(world: KnowledgeGraph) ->
     # No inverse phrase: the triple itself is said.
     assert triple_statement(world, paris, born + count, ada) == "Ada was born in Paris."
     sibling = world.relation("sibling")
-    assert triple_statement(world, ada, sibling, world.entity("euro")) == (
-        "The sibling of Ada is Euro."
+    assert triple_statement(world, ada, sibling, world.entity("anna")) == (
+        "A sibling of Ada is Anna B."
     )
     assert attribute_statement(world, 0) == "The population of Paris is 2103000."
 
