@@ -166,12 +166,15 @@ def _by_noun(graph: KnowledgeGraph, fact: Fact, named: str) -> list[str]:
 
 
 def _noun(graph: KnowledgeGraph, number: int) -> tuple[str, str, bool]:
-    """(noun, link, whether there is but one) by which the objects of a step are called."""
+    """(noun, link, whether a single one is 'the') by which the objects of a step are called.
+
+    A bare noun, such as an id alone gives, says of itself neither 'a' nor 'the'.
+    """
     back, forward = phrase_of(graph, turned(graph, number)), phrase_of(graph, number)
     if back is not None and back.shape == "copular":
         return back.noun, back.link, back.definite
     if forward is not None and forward.shape in ("noun", "has"):
-        return forward.noun, forward.link, forward.definite
+        return forward.noun, forward.link, forward.definite or forward.shape == "noun"
     return "", "", False
 
 

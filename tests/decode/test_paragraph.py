@@ -84,6 +84,17 @@ def test_ways_to_say_a_fact() -> None:
     assert not any("has a phone code of" in text or text.startswith("Peru") for text in said)
 
 
+def test_a_relation_that_is_a_bare_noun_names_its_only_object() -> None:
+    builder = GraphBuilder("bare")
+    for relation, tail in (("leaderName", "Ann"), ("region", "Costa"), ("region", "Sierra")):
+        builder.triple("Peru", relation, tail)
+    graph = builder.build()
+    facts = select_facts(Plans(graph), graph.entity("Peru"))
+    first = {w.text for i in range(2) for w in wordings(graph, facts[i:], "", True)}
+    assert first == {"The leader name of Peru is Ann.", "Regions of Peru include Costa and Sierra."}
+    assert "Its leader name is Ann." in {w.text for w in wordings(graph, facts, "Peru is.", True)}
+
+
 def test_a_person_is_never_it() -> None:
     graph = country()
     jane = select_facts(Plans(graph), graph.entity("jane"))
