@@ -54,7 +54,7 @@ def test_the_template_groups_what_shares_an_end() -> None:
     both = asked(MAP, CHILE, BOLIVIA)
     assert one(both).text == (
         "Peru shares a border with Chile and Bolivia. Chile has the capital Santiago. Bolivia has "
-        "the capital Washington, D.C.."
+        "the capital Washington, D.C."
     )
     shared = asked(MAP, (hop("it", "sibling", "lim"),), (hop("it", "sibling", "scl"),))
     assert one(shared).text == "A sibling of It is Lima and Santiago."
