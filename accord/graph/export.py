@@ -49,7 +49,7 @@ def export_graph(graph: KnowledgeGraph, path: str | Path) -> Path:
     if str(path).endswith("/") or not suffix:
         return _write_folder(graph, target)
     if suffix in TABLES:
-        _warn_splits(graph, target)
+        warn_splits(graph, target)
         with write_file(target) as stream:
             _write_triples(graph, stream, suffix)
         return target
@@ -60,7 +60,7 @@ def export_graph(graph: KnowledgeGraph, path: str | Path) -> Path:
         hint = "known: " + " ".join(known)
         raise DataError(f"no format has the suffix {suffix!r}", target, hint=hint)
     if not FORMATS[suffix].supports_datasets:
-        _warn_splits(graph, target)
+        warn_splits(graph, target)
     write_quads(graph_quads(graph), target)
     return target
 
@@ -79,7 +79,8 @@ def write_quads(quads: Iterable[Quad], target: Path) -> None:
             serialize((Triple(s, p, o) for s, p, o, _ in quads), stream, form)
 
 
-def _warn_splits(graph: KnowledgeGraph, target: Path) -> None:
+def warn_splits(graph: KnowledgeGraph, target: Path) -> None:
+    """Says that a format mixes what is held out with the rest, where something is."""
     held_out = int((graph.split > 0).sum())
     if held_out:
         say(
@@ -214,7 +215,8 @@ def graph_quads(graph: KnowledgeGraph) -> Iterator[Quad]:
         return Quad(subject, predicate, literal, train)
 
     shared = set(entities) & set(relations)
-    for idx, prop, text in _entity_texts(graph, {i for i, e in enumerate(entities) if e in shared}):
+    own = {NamedNode(iris.to_iri(prop)) for prop in graph.properties} | shared
+    for idx, prop, text in _entity_texts(graph, {i for i, e in enumerate(entities) if e in own}):
         yield quad(entities[idx], prop, Literal(text))
     for idx, prop, text in _relation_texts(
         graph, {i for i, r in enumerate(relations) if r in shared}
@@ -236,7 +238,7 @@ def _entity_texts(graph: KnowledgeGraph, shared: set[int]) -> Iterator[tuple[int
 
     Args:
         graph: The graph.
-        shared: Entities whose id is a relation's too.
+        shared: Entities whose id is a relation's or a property's too.
     """
     lone = set(np.setdiff1d(np.arange(graph.num_entities), graph.triples[:, ::2]).tolist())
     lone -= set(graph.attributes[:, 0].tolist())

@@ -173,10 +173,11 @@ class _Assembly:
         return np.flatnonzero(self.rows[:, 1] == number)
 
     def _numbers(self) -> npt.NDArray[np.int32]:
-        """(nodes,) int32 entity number of each node; -1 for what is only a relation."""
+        """(nodes,) int32 entity number of each node; -1 for a mere relation or property."""
         reader = self.reader
         entity = np.ones(len(self.iris), dtype=np.bool_)
-        entity[[reader.nodes[iri] for iri in reader.relations if iri in reader.nodes]] = False
+        for used in (reader.relations, reader.properties):
+            entity[[reader.nodes[iri] for iri in used if iri in reader.nodes]] = False
         entity[self.triples[:, 0]] = entity[self.triples[:, 2]] = True
         for row in self._rows_of(KIND):
             if reader.values[row] == "entity":
@@ -293,7 +294,7 @@ class _Assembly:
     def _meta(self) -> None:
         left_out = {
             "statements about statements": self.reader.nested,
-            "literals of relations": self.lost,
+            "literals of relations and properties": self.lost,
         }
         if any(left_out.values()):
             self.builder.meta["left_out"] = {what: n for what, n in left_out.items() if n}

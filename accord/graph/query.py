@@ -19,8 +19,9 @@ from pyoxigraph import (
 
 from accord.errors import DataError, GraphError
 from accord.graph import iris
-from accord.graph.export import export_graph, graph_quads, write_quads
+from accord.graph.export import export_graph, graph_quads, warn_splits, write_quads
 from accord.graph.formats import RDF_SUFFIXES
+from accord.graph.formats_rdf import FORMATS
 from accord.graph.load import load_graph
 from accord.graph.reading import suffix_of
 from accord.graph.store import HELD_OUT, asserted_graphs, record_quads
@@ -132,5 +133,7 @@ def export_record(graph: str | Path, to: str) -> Path:
     target = Path(to)
     if suffix_of(to) not in RDF_SUFFIXES or not (Path(graph) / "store").is_dir():
         return export_graph(load_graph(graph), to)
+    if not FORMATS[suffix_of(to)].supports_datasets:
+        warn_splits(load_graph(graph), target)
     write_quads(record_quads(open_record(graph)), target)
     return target

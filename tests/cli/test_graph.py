@@ -94,6 +94,15 @@ def test_export_comes_back(
     assert content(import_graph(found["written"])) == content(tiny_graph)
 
 
+def test_splits_that_a_format_lacks_are_said_of_a_folder_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["graph", "export", str(folder), "--to", f"{folder.parent}/g.ttl"]) == 0
+    assert "4 valid and test triples" in capsys.readouterr().err
+    assert main(["graph", "export", str(folder), "--to", f"{folder.parent}/g.nq"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_query_of_all_kinds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     select = "SELECT ?city ?name { :japan :has_city ?city . ?city rdfs:label ?name } ORDER BY ?name"
     rows = answer(capsys, "graph", "query", str(folder), select)["results"]["bindings"]

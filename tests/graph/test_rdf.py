@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from accord.errors import ConfigError
+from accord.graph.builder import GraphBuilder
 from accord.graph.formats import ImportOptions, export_graph, import_graph
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.query import export_record, query_graph
@@ -50,6 +51,25 @@ def test_names_by_language_then_property(tmp_path: Path) -> None:
     assert graph.num_entities == 2  # the labelled relation is no entity
 
 
+def test_a_labelled_property_of_literals_is_no_entity(tmp_path: Path) -> None:
+    told = ':area rdfs:label "area"@en, "Fläche"@de .'
+    graph = turtle(tmp_path, f"{LABELLED} {told}")
+    assert graph.num_entities == 2 and "area" not in graph.entity_names
+    assert graph.meta["left_out"] == {"literals of relations and properties": 3}
+    about = turtle(tmp_path, f"{LABELLED} {told} :area :measuredIn :km2 .")
+    assert about.num_entities == 4  # it stands in a triple
+
+
+def test_an_entity_that_is_a_property_too_comes_back(tmp_path: Path) -> None:
+    builder = GraphBuilder("two")
+    builder.entity(EX + "area", "area")
+    builder.triple(EX + "a", EX + "r", EX + "b")
+    builder.attribute(EX + "a", EX + "area", "3")
+    graph = builder.build()
+    again = import_graph(export_graph(graph, tmp_path / "g.nq"))
+    assert set(again.entity_ids) == set(graph.entity_ids)
+
+
 def test_what_is_not_chosen_stays_an_attribute(tmp_path: Path) -> None:
     assert facts(turtle(tmp_path, LABELLED), "de") == {
         ("label", "Deutschland", "de"),
@@ -88,7 +108,7 @@ def test_record_keeps_every_literal_and_iri(tmp_path: Path) -> None:
     """Also those that the snapshot has no place for: a relation's comment, German phrases."""
     (tmp_path / "g.ttl").write_text(PREFIXES + LABELLED)
     graph = import_graph(tmp_path / "g.ttl", tmp_path / "graph")
-    assert graph.meta["left_out"] == {"literals of relations": 2}
+    assert graph.meta["left_out"] == {"literals of relations and properties": 2}
     import_graph(tmp_path / "g.ttl", tmp_path / "graph")
     export_record(tmp_path / "graph", str(tmp_path / "h.nt"))
 
