@@ -65,7 +65,7 @@ def scan(
     model's frozen layers say of texts judge every triple, none by what has seen it. The graph is
     not changed.
     """
-    from accord.refine.queue import add
+    from accord.refine.queue import add, check_queue
     from accord.refine.scan import ScanConfig, base_states, scan_graph, scan_model
 
     share = text_share if text else 0.0
@@ -73,6 +73,7 @@ def scan(
         least, most, structure, text_share=share, control=in_sample, missing=missing, seed=seed
     )
     known = open_graph(run, graph)
+    check_queue(out, known)
     model = scan_model(run, known)
     states = base_states(run, known) if text and model is None else None
     found = scan_graph(known, model, config, extracted, states, shapes)

@@ -9,13 +9,13 @@ changed, and `urn:accord:graph:log` when and why.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 from pyoxigraph import NamedNode, Quad, Store
@@ -38,7 +38,21 @@ QuadChange = tuple[Sequence[str], Sequence[Quad]]
 """(named graphs to drop, quads to insert)."""
 
 
-class GraphStore:
+class Closing(ABC):
+    """What `with` closes at its end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets go of what is open."""
+
+
+class GraphStore(Closing):
     """A graph of record, open for reading and writing; only one process can have it open.
 
     Args:
@@ -63,17 +77,6 @@ class GraphStore:
         self._asserted: list[GraphName] | None = None
         self._deltas: dict[str, list[str]] | None = None
         self._store = _open(self.folder)
-
-    def __enter__(self) -> GraphStore:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Writes everything out and lets other processes in."""

@@ -13,14 +13,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from accord.errors import ConfigError, GraphError
-from accord.graph.formats import write_graph
+from accord.graph.formats import refuse_foreign, write_graph
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import ACCEPTED, PROPOSED
 from accord.graph.patches import Patch, Statement
-from accord.graph.store import GraphStore, catch_up
+from accord.graph.store import Closing, GraphStore, catch_up
 from accord.refine.entry import (
     STATES,
     Decision,
@@ -73,6 +72,32 @@ def add(out: str | Path, items: Iterable[Item], run: str, graph: KnowledgeGraph)
         return queue.add(items, run, graph)
 
 
+def check_queue(out: str | Path, graph: KnowledgeGraph) -> None:
+    """Makes sure, before a scan takes its minutes, that its items may go into a queue.
+
+    Args:
+        out: As of `add`.
+        graph: The snapshot that will be scanned.
+
+    Raises:
+        DataError: Something that is not a graph is there.
+        GraphError: `out` holds another graph, or a graph without a record.
+    """
+    if (Path(out) / "store").is_dir():
+        _check_related(KnowledgeGraph.load(out), graph)
+    else:
+        refuse_foreign(Path(out))
+
+
+def _check_related(queued: KnowledgeGraph, graph: KnowledgeGraph) -> None:
+    if not (queued.descends_from(graph.hash) or graph.descends_from(queued.hash)):
+        raise GraphError(
+            f"the items are about the graph {graph.name} ({graph.hash[:12]}), the queue is of "
+            f"{queued.name} ({queued.hash[:12]})",
+            "choose another --out",
+        )
+
+
 def rollback_patch(graph: str | Path, patch_id: str) -> Applied:
     """Undoes a patch exactly: what it added goes, what it removed comes back where it was.
 
@@ -92,7 +117,7 @@ def rollback_patch(graph: str | Path, patch_id: str) -> Applied:
         return queue.rollback(patch_id)
 
 
-class Queue:
+class Queue(Closing):
     """The queue of a graph folder, open for one reviewer at a time.
 
     Args:
@@ -113,17 +138,6 @@ class Queue:
         self.graph = catch_up(self.folder, self.store)
         self._note = self.folder / REVIEWER
         self._note.write_text(json.dumps({"who": who, "since": now(), "process": os.getpid()}))
-
-    def __enter__(self) -> Queue:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Lets the next reviewer in."""
@@ -150,12 +164,7 @@ class Queue:
             run: Who proposes them.
             graph: The snapshot that was scanned.
         """
-        if not (self.graph.descends_from(graph.hash) or graph.descends_from(self.graph.hash)):
-            raise GraphError(
-                f"the items are about the graph {graph.name} ({graph.hash[:12]}), the queue is of "
-                f"{self.graph.name} ({self.graph.hash[:12]})",
-                "choose another --out",
-            )
+        _check_related(self.graph, graph)
         states, time = self._states(), now()
         fresh = {item_id(item): item for item in items}
         kept = [key for key in fresh if states.get(key, "proposed") == "proposed"]

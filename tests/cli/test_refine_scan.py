@@ -10,6 +10,8 @@ import typer
 
 from accord.cli.refine_scan import scan
 from accord.errors import GraphError, ModelError
+from accord.graph.formats import write_graph
+from accord.graph.graph import KnowledgeGraph
 from tests.refine.test_rules import lawful_graph
 
 
@@ -52,3 +54,13 @@ def test_other_runs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="'other'"):
         call(str(run), *rest)
     assert not (tmp_path / "queue").exists()
+
+
+def test_a_queue_of_another_graph_is_refused_before_anything_is_judged(
+    tiny_graph: KnowledgeGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(lawful_graph().save(tmp_path / "graph"))
+    write_graph(tiny_graph, tmp_path / "queue")
+    monkeypatch.setattr("accord.refine.scan.scan_graph", None)
+    with pytest.raises(GraphError, match="the queue is of tiny"):
+        call("none", "--graph", folder, "--out", str(tmp_path / "queue"), "--no-text")
