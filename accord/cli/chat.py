@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +19,7 @@ from accord.cli.ask import (
 from accord.cli.common import GraphOption, JsonFlag, emit
 
 if TYPE_CHECKING:
-    from accord.decode.dialogue import Dialogue
+    from accord.decode.dialogue import Dialogue, Turn
     from accord.model.knowledge_model import KnowledgeModel
 
 HELP = """Ask about an entity of the graph, then follow up: "and its capital?", "what about Peru?"
@@ -53,15 +54,25 @@ def chat(
 
         model = load_model(run)
     dialogue = Dialogue(guide, model, history)
+    told: list[Turn] = []
     if sys.stdin.isatty() and not as_json:
         print(HELP, file=sys.stderr)
     for line in _lines(as_json):
         if line == "/quit":
             break
         if line:
-            _turn(dialogue, line, as_json)
+            _turn(dialogue, line, as_json, told)
     if as_json:
-        emit(dialogue.to_dict(), True, str)
+        emit(_all(told), True, str)
+
+
+def _all(told: Sequence[Turn]) -> dict[str, Any]:
+    """Every turn that was told, also what the dialogue itself has forgotten since."""
+    cited = dict.fromkeys(citation for turn in told for citation in turn.answered.citations)
+    return {
+        "turns": [turn.to_dict() for turn in told],
+        "citations": [asdict(citation) for citation in cited],
+    }
 
 
 def _lines(quiet: bool) -> Iterator[str]:
@@ -75,7 +86,7 @@ def _lines(quiet: bool) -> Iterator[str]:
         yield line.strip()
 
 
-def _turn(dialogue: Dialogue, line: str, quiet: bool) -> None:
+def _turn(dialogue: Dialogue, line: str, quiet: bool, told: list[Turn]) -> None:
     """Says one thing; an interrupted reply is not remembered and does not end the conversation."""
     pieces = _command(dialogue, line) if line.startswith("/") else dialogue.stream(line)
     try:
@@ -84,6 +95,8 @@ def _turn(dialogue: Dialogue, line: str, quiet: bool) -> None:
                 print(piece, end="", flush=True)
         if not quiet:
             print(flush=True)
+        if not line.startswith("/"):
+            told.append(dialogue.turns[-1])
     except KeyboardInterrupt:
         print("\n(interrupted: this turn is not remembered)", file=sys.stderr)
 

@@ -102,6 +102,16 @@ def test_chat_as_one_object(
     assert found["turns"][0]["reply"] and found["citations"]
 
 
+def test_one_object_holds_what_the_dialogue_forgot(
+    graph: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["capital of Japan", "/forget", "capital of Japan", "city of Sweden"]
+    assert converse(monkeypatch, graph, "\n".join(asked), "--json", "--history", "1") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [turn["question"] for turn in found["turns"]] == [asked[0], *asked[2:]]
+    assert {cited["head"] for cited in found["citations"]} == {"japan", "sweden", "orebro"}
+
+
 def test_chat_goes_on_after_an_interruption(
     graph: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
