@@ -31,7 +31,7 @@ from accord.progress import say
 from accord.refine.rounds import RoundsResult, run_rounds
 from accord.text.questions import Question, read_questions, write_questions
 from accord.train.checkpoint import RunFolder, graph_record
-from accord.train.environment import environment
+from accord.train.environment import check_device, environment
 from accord.train.extraction import (
     gather_examples,
     kept_examples,
@@ -122,6 +122,12 @@ def train_run(
     from accelerate import Accelerator
 
     run = RunFolder(out)
+    check_device(device)
+    if resume and not run.path.is_dir():
+        raise ConfigError(
+            f"{out}: there is no run to go on with",
+            "check --out, or leave --resume out to begin one",
+        )
     going_on = resume and (run.path / "config.toml").is_file()
     start = model_folder(model) if model and not going_on else None
     given = list(overrides)

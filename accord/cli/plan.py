@@ -43,11 +43,13 @@ def plan(
     """
     from accord.graph.load import load_graph
     from accord.text.questions import read_questions
+    from accord.train.environment import check_device
     from accord.train.extraction import text_files
     from accord.train.missing import NO_QUESTIONS, without_data
     from accord.train.plan import plan_run
     from accord.train.start import settings_of
 
+    check_device(device)
     resolved = settings_of(recipe, model, settings or [])
     if qa is None:
         resolved = without_data(resolved, settings or [], NO_QUESTIONS)

@@ -66,6 +66,9 @@ def train(
             )
             emit(told.to_dict(), as_json, told.to_text)
     except KeyboardInterrupt:
+        if rounds is None and not (out / "config.toml").is_file():
+            typer.echo("stopped before the run began; give the same command again", err=True)
+            raise
         words = ["accord", "train", recipe, "--graph", graph, "--out", str(out)]
         words += ["--resume"] if rounds is None else ["--rounds", str(rounds)]
         words += [word for path in text or [] for word in ("--text", str(path))]

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from accord.errors import ConfigError
+
 NEEDED = (
     "accelerate",
     "babel",
@@ -26,6 +28,27 @@ NEEDED = (
 )
 OPTIONAL = ("gguf", "neo4j", "pykeen", "pyoxigraph", "tensorboard", "trackio")
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
+
+
+def check_device(name: str | None) -> None:
+    """Makes sure that a device that was asked for can be computed on.
+
+    Args:
+        name: "cpu", "cuda", "cuda:1", ...; None asks for none.
+
+    Raises:
+        ConfigError: It does not exist here.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        told = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"--device is {name!r}: {told}",
+            "leave it out to take the best one that is here; `accord doctor` says what there is",
+        ) from error
 
 
 def environment() -> dict[str, Any]:

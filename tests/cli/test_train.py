@@ -67,13 +67,19 @@ def test_rounds_are_asked_for_by_their_number(
 
 
 def test_ctrl_c_gives_the_command_that_goes_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(accord.api, "train_run", stop)
+    monkeypatch.chdir(tmp_path)
     command = ["train", "kalm", "--graph", "my graph", "--out", "run", "--set", "steps=9"]
+    assert main(command) == 130  # a command without --set would begin another run
+    printed = capsys.readouterr()
+    assert "give the same command again" in printed.err and "--resume" not in printed.err
+    Path("run").mkdir()
+    Path("run/config.toml").touch()
     assert main([*command, "--text", "a.txt", "--device", "cpu"]) == 130
     printed = capsys.readouterr()
     assert (
@@ -90,12 +96,14 @@ def test_ctrl_c_gives_the_command_that_goes_on(
         (["--set", "loop.stepz=3"], "stepz"),
         (["--set", "model.rank=0"], "rank"),
         (["--graph", "ulms"], "ulms"),
+        (["--device", "cuda:77"], "--device is 'cuda:77'"),
+        (["--resume"], "there is no run to go on with"),
     ],
 )
 def test_what_the_user_can_mend(
     change: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = change if len(change) == 1 else ["kalm", *change]
+    recipe = change if change == ["kalmm"] else ["kalm", *change]
     graph = [] if "--graph" in change else ["--graph", "umls"]
     assert main(["train", *recipe, *graph, "--out", str(tmp_path / "run"), "--json"]) == 2
     printed = capsys.readouterr()
