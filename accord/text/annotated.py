@@ -108,15 +108,22 @@ def _read(record: dict[str, Any]) -> RelationExample:
     owner = {number: i for i, thing in enumerate(things) for number in thing}
     # Lines written by hand name spans, those written by us name things.
     place = {i: i for i in range(len(things))} if "things" in record else owner
-    facts = tuple((place[f["head"]], str(f["relation"]), place[f["tail"]])
+    facts = tuple((_at(place, f["head"]), str(f["relation"]), _at(place, f["tail"]))
                   for f in record.get("relations", ()))  # fmt: skip
-    asked = [(place[h], place[t]) for h, t in record.get("asked", ())]
+    asked = [(_at(place, h), _at(place, t)) for h, t in record.get("asked", ())]
     if "relations" in record and "asked" not in record:
         asked = all_pairs(len(things))
     pairs = dict.fromkeys([*asked, *((head, tail) for head, _, tail in facts)])
     kinds = tuple(map(str, record.get("types", ())))
     example = MentionExample(text, spans, split, kinds)
     return RelationExample(example, things, facts, tuple(pairs), bool(record.get("single")))
+
+
+def _at(place: dict[int, int], number: Any) -> int:
+    """The thing that a relation's head or tail names."""
+    if type(number) is not int or number not in place:
+        raise ValueError(f"head or tail is {number!r}: not one of the {len(place)} spans, from 0")
+    return place[number]
 
 
 def _span(item: dict[str, Any], text: str) -> LabelledSpan:

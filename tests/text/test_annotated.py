@@ -114,7 +114,7 @@ def test_a_file_of_ones_own_comes_back(tmp_path: Path) -> None:
         ({"spans": [{"start": 0, "end": 99}]}, "span 0..99 is not within the 24 characters"),
         ({"spans": [{"start": 3, "end": 3}]}, "not within"),
         ({"spans": [{"start": "0", "end": 3}]}, "not within"),
-        ({"relations": [{"head": 0, "relation": "r", "tail": 7}]}, "no field 7"),
+        ({"relations": [{"head": 0, "relation": "r", "tail": 7}]}, "is 7: not one of the 2 spans"),
         ({"relations": [{"head": 0, "tail": 1}]}, "no field 'relation'"),
         ({"split": "dev"}, "split is 'dev'"),
         ({"text": 3}, "text must be a string"),
