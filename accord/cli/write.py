@@ -15,7 +15,7 @@ def write(
     run: Annotated[str, typer.Argument(help="Run folder, or a base model's name with --graph.")],
     entity: Annotated[str, typer.Argument(help="Id, name or alias of an entity.")],
     graph: GraphOption = None,
-    facts: Annotated[int, typer.Option(help="Facts told at most.")] = 8,
+    facts: Annotated[int, typer.Option(min=1, help="Facts told at most.")] = 8,
     unguided: Annotated[
         bool,
         typer.Option("--unguided", help="Let the model write what it likes, for comparison."),

@@ -20,7 +20,8 @@ from accord.decode.confidence import Confidence, fit_confidence, threshold_for
 from accord.decode.given import copied
 from accord.decode.guided import Guide, read_off
 from accord.decode.retrieve import Retrieved
-from accord.errors import ConfigError, DataError
+from accord.errors import ConfigError
+from accord.evaluate.asking import no_question
 from accord.evaluate.files import write_lines
 from accord.evaluate.protocol import Float64
 from accord.evaluate.tables import table
@@ -116,7 +117,7 @@ def evaluate_abstention(
         ConfigError: A precision that is none.
     """
     if not questions:
-        raise DataError(f"no question of the split {split or 'given'}")
+        raise no_question(split)
     if precision is not None and not 0 < precision <= 1:
         raise ConfigError(f"precision is {precision}", "use more than 0, up to 1")
     start, without = time.perf_counter(), list(unanswerable or [False] * len(questions))

@@ -87,6 +87,13 @@ def means(items: Sequence[Judged]) -> dict[str, float]:
     }
 
 
+def no_question(split: str) -> DataError:
+    """The error for a file without a question of a split; of any split where it is empty."""
+    if split:
+        return DataError(f"no question of the split {split!r}", hint="leave --split out for all")
+    return DataError("no question in the file", hint="one JSON object a line; see --qa")
+
+
 def evaluate_asking(guide: Guide, questions: Sequence[Question], split: str = "") -> AskingResult:
     """Asks every question and compares all answers with all that are right.
 
@@ -99,7 +106,7 @@ def evaluate_asking(guide: Guide, questions: Sequence[Question], split: str = ""
         DataError: No question.
     """
     if not questions:
-        raise DataError(f"no question of the split {split or 'given'}")
+        raise no_question(split)
     start, found = time.perf_counter(), list[Judged]()
     with track("asking", len(questions), "questions") as advance:
         for question in questions:

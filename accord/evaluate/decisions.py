@@ -137,7 +137,12 @@ def decision_items(graph: KnowledgeGraph, config: DecisionsConfig) -> list[Decis
             place = int(rng.integers(config.options))
             found.append(DecisionItem(head, number, (*drawn[:place], tail, *drawn[place:]), place))
     if not found:
-        raise DataError(f"the split {config.split} has no triple with enough other options")
+        raise DataError(
+            f"of {len(triples):,} triples of {config.split} none has {config.options - 1} other "
+            "options",
+            hint="give fewer --options, or another --split; `accord graph import --valid --test` "
+            "holds triples out",
+        )
     return found
 
 

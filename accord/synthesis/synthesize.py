@@ -140,6 +140,8 @@ def synthesize(
         _judge_input(Path(qa), target)
     started = time.monotonic()
     total = generate or sum(1 for _ in read_questions(str(qa)))
+    if not total:
+        raise DataError("no questions in it", str(qa), hint="one JSON object a line")
     progress = ProgressFile(target, _key(graph, qa, generate, config))
     if progress.done:
         say(f"{progress.path}: goes on after {progress.done:,} questions")

@@ -160,6 +160,10 @@ def test_missing_fields_name_the_line_and_lose_nothing(
     assert out.read_text() == "before\n"
     with pytest.raises(ConfigError, match="--out is --qa"):
         synthesize(family, qa, qa)
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(DataError, match="no questions in it"):
+        synthesize(family, out, tmp_path / "empty.jsonl")
+    assert out.read_text() == "before\n"
     with pytest.raises(ConfigError, match="give questions or a number"):
         synthesize(family, out)
 
