@@ -4,8 +4,9 @@
 
 The published arm reads three padded texts a triple through the whole stack (queries, tails,
 completions), shares no reading and caches nothing; its settings are recipes/paper/kalm-wn18rr.toml,
-but for descriptions: like ours it reads names alone, which is to its advantage in time.
-Both arms tune their learning rate alike: every rate trains for the same minutes, then the best one
+but for descriptions: like ours it reads names alone, which is to its advantage in time. It has no
+term that keeps the model near its base, so arm `ours` leaves that out; arm `recipe` has it.
+All arms tune their learning rate alike: every rate trains for the same minutes, then the best one
 on valid goes on to the target or the cap. Counted is training and what must be done before it
 (reading frozen layers, writing texts to stay near to); validation, which is the same for both, and
 loading the model are not. What a folder holds is not trained again, so that a second call with a
@@ -61,7 +62,8 @@ class Arm:
 
 
 ARMS = {
-    "ours": Arm("umls", (1.5e-3, 3e-3, 6e-3), 10, False),
+    "ours": Arm("umls", (1.5e-3, 3e-3, 6e-3), 10, False, ("language.weight=0",)),
+    "recipe": Arm("umls", (1.5e-3, 3e-3, 6e-3), 10, False),
     "published": Arm("paper/kalm-wn18rr", (1e-4, 3e-4, 1e-3), 5, True, ("text.describe=false",)),
 }
 
@@ -225,13 +227,14 @@ def measure_arm(
 
 
 def verdict(arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The ratio of seconds; a lower bound where the published arm did not get there."""
-    ours, theirs = arms["ours"], arms["published"]
+    """Ratios of seconds; lower bounds where the published arm did not get there."""
+    theirs = arms["published"]
     bound = theirs["seconds"] is None
-    ratio = None
-    if ours["seconds"]:
-        ratio = (theirs["spent"] if bound else theirs["seconds"]) / ours["seconds"]
-    return {"ratio": ratio, "ratio_is_a_lower_bound": bound, "goal": GOAL}
+    spent = theirs["spent"] if bound else theirs["seconds"]
+    ratios = {n: arm["seconds"] and spent / arm["seconds"] for n, arm in arms.items()}
+    ratio = ratios.pop("ours")
+    recipe = ratios["recipe"]
+    return {"ratio": ratio, "recipe_ratio": recipe, "ratio_is_a_lower_bound": bound, "goal": GOAL}
 
 
 def shown(arms: Mapping[str, Mapping[str, Any]], target: float, found: Mapping[str, Any]) -> str:
@@ -240,9 +243,14 @@ def shown(arms: Mapping[str, Mapping[str, Any]], target: float, found: Mapping[s
         for name, a in arms.items()
     ]
     names = [f"UMLS, valid MRR {target:g}", "rate", "seconds", "trained for", "best valid"]
-    ratio = "-" if found["ratio"] is None else f"{found['ratio']:.1f}"
     least = "at least " if found["ratio_is_a_lower_bound"] else ""
-    return f"{table(names, rows)}\nratio: {least}{ratio} (goal {GOAL:g})"
+    ratio, recipe = (
+        "-" if found[key] is None else f"{least}{found[key]:.1f}"
+        for key in ("ratio", "recipe_ratio")
+    )
+    return (
+        f"{table(names, rows)}\nratio: {ratio} (goal {GOAL:g}), with the recipe as it is {recipe}"
+    )
 
 
 def main() -> None:
