@@ -93,7 +93,13 @@ def decisions(
     items = {
         split: typed_items(graph, split, options.items, options.seed) for split in ("valid", "test")
     }
-    signs = {split: all_signs(graph, found, models) for split, found in items.items()}
+    # Both at once: what is asked about twice is read once.
+    every = all_signs(graph, [item for found in items.values() for item in found], models)
+    count = len(items["valid"])
+    signs: dict[str, Signs] = {
+        "valid": {name: values[:count] for name, values in every.items()},
+        "test": {name: values[count:] for name, values in every.items()},
+    }
     answers = {split: np.array([i.answer for i in found]) for split, found in items.items()}
     arms, right = {}, {}
     for arm, names in arms_of(models).items():
