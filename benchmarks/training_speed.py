@@ -158,8 +158,9 @@ def go_on(
     if not resume:
         shutil.rmtree(run.path, ignore_errors=True)
         run.start(to_toml(recipe), environment(), graph_record(graph, GRAPH))
-        if trial is not first and not arm.published:
-            shutil.copy(RunFolder(first.folder).path / TEXTS, run.path)
+        written = RunFolder(first.folder).path / TEXTS
+        if trial is not first and written.is_file():
+            shutil.copy(written, run.path)
     model = KnowledgeModel.create(recipe.model, recipe.text, seed=recipe.seed)
     start = time.monotonic()
     objectives = build_objectives(recipe, model, graph, run=run)
