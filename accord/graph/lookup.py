@@ -35,7 +35,7 @@ def find_entity(graph: KnowledgeGraph, text: str) -> int:
     wanted = _fold(text)
     named = [i for i, name in enumerate(graph.entity_names) if _fold(name) == wanted]
     found = named or sorted(set(_alias_owners(graph, wanted)))
-    found = found or _by_last_part(graph.entity_ids, wanted)
+    found = found or _by_last_part(graph.entity_ids, text)
     if len(found) == 1:
         return found[0]
     if found:
@@ -69,12 +69,11 @@ def find_relation(graph: KnowledgeGraph, text: str) -> int:
     if by_id >= 0:
         return by_id
     count, wanted = graph.num_relations, _fold(text)
-    for table, shift in (
-        (map(_fold, graph.relation_phrases), 0),
-        (map(_fold, graph.inverse_phrases), count),
-        (map(_last_part, graph.relation_ids), 0),
+    for found, shift in (
+        ([i for i, phrase in enumerate(graph.relation_phrases) if _fold(phrase) == wanted], 0),
+        ([i for i, phrase in enumerate(graph.inverse_phrases) if _fold(phrase) == wanted], count),
+        (_by_last_part(graph.relation_ids, text), 0),
     ):
-        found = [i for i, phrase in enumerate(table) if phrase == wanted]
         if len(found) == 1:
             return found[0] + shift
         if found:
@@ -129,14 +128,11 @@ def _alias_owners(graph: KnowledgeGraph, wanted: str) -> Iterable[int]:
         yield int(graph.alias_offsets.searchsorted(place, side="right")) - 1
 
 
-def _by_last_part(ids: Iterable[str], wanted: str) -> list[int]:
-    return [i for i, key in enumerate(ids) if _last_part(key) == wanted]
-
-
-def _last_part(identifier: str) -> str:
-    """The end of an IRI or path, as a person would type it: `http://x.org/on#Ada_L` is `ada l`."""
-    end = re.split(r"[/#]", unquote(identifier).rstrip("/#"))[-1]
-    return _fold(end.replace("_", " "))
+def _by_last_part(ids: Iterable[str], text: str) -> list[int]:
+    """Ids whose last part a text is; `ada lee` is that of `http://x.org/on#Ada_Lee`."""
+    wanted = _fold(text.replace("_", " "))
+    ends = (re.split(r"[/#]", unquote(key).rstrip("/#"))[-1] for key in ids)
+    return [i for i, end in enumerate(ends) if _fold(end.replace("_", " ")) == wanted]
 
 
 def _fold(text: str) -> str:

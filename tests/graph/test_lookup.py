@@ -82,7 +82,10 @@ def test_the_last_part_of_an_id_will_do_where_nothing_else_fits() -> None:
     graph = builder.build()
     assert find_relation(graph, "playsIn") == 0
     assert find_relation(graph, "beat") == 1
-    assert graph.entity_ids[find_entity(graph, "Ann Lee")] == "http://football.example/Ann_Lee"
+    for text in ("Ann Lee", "ann_lee"):
+        assert graph.entity_ids[find_entity(graph, text)] == "http://football.example/Ann_Lee"
+    with pytest.raises(GraphError, match="no entity"):
+        find_entity(graph, "http://elsewhere.example/Ann_Lee")
     with pytest.raises(GraphError, match="2 entities of graph 'clubs' are called 'Falcons'") as e:
         find_entity(graph, "Falcons")
     assert "'http://other.example/Falcons'" in e.value.hint
