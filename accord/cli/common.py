@@ -79,6 +79,9 @@ def run(app: Callable[..., Any], argv: list[str]) -> int:
         return fail(error, as_json)
     except (KeyboardInterrupt, typer.Abort):
         print("stopped", file=sys.stderr)
+        if as_json:
+            hint = "call it again; standard error says more where it can go on"
+            print(json.dumps({"error": "stopped", "hint": hint}))
         return 130
     except OSError as error:
         if error.errno not in MENDABLE:

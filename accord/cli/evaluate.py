@@ -63,7 +63,9 @@ def link_prediction(
     limit: Limit = None,
     seed: Seed = 0,
     hits: Annotated[list[int] | None, typer.Option(min=1, help="Also Hits@k; repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSONL: every query with its ranks.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="JSONL: every query with its ranks.")
+    ] = None,
     before: Before = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -176,7 +178,9 @@ def qa(
         ),
     ] = 1000,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="JSONL: every question and answer.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="JSONL: every question and answer.")
+    ] = None,
     before: Before = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -277,7 +281,9 @@ def choice(
         int, typer.Option(min=0, help="Items; each subject keeps its share; 0 for all.")
     ] = 0,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="JSONL: every item with its scores.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="JSONL: every item with its scores.")
+    ] = None,
     before: Before = None,
     as_json: JsonFlag = False,
 ) -> None:

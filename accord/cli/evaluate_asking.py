@@ -30,7 +30,9 @@ def decisions(
     fit: Annotated[
         bool, typer.Option("--fit", help="Learn weights and temperature from these items.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Where the weights are kept, as JSON.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Where the weights are kept, as JSON.")
+    ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Weights to measure with; default: not calibrated.")
     ] = None,
@@ -78,7 +80,8 @@ def asking(
         bool, typer.Option("--fit", help="Learn a planner from these questions, ask nothing.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Where the planner is kept, for `accord ask --planner`.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Where the planner is kept, for `accord ask --planner`."),
     ] = None,
     vectors: Annotated[
         bool,
@@ -163,7 +166,10 @@ def abstention(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the relations that are taken out.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Where weights and threshold are kept, for `accord ask`.")
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Where weights and threshold are kept, for `accord ask`."
+        ),
     ] = None,
     planner: PlannerOption = None,
     as_json: JsonFlag = False,
@@ -198,7 +204,8 @@ def soft_fusion(
     limit: Annotated[int, typer.Option(min=0, help="Texts, drawn by the seed; 0 for all.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Where the weights are kept, for `accord write --soft`.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Where the weights are kept, for `accord write --soft`."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:

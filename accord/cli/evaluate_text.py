@@ -21,7 +21,7 @@ Data = Annotated[
 Split = Annotated[str, typer.Option(help="valid or test (or train).")]
 Limit = Annotated[int, typer.Option(min=0, help="Texts, drawn by the seed; 0 for all.")]
 Seed = Annotated[int, typer.Option(help="Of the draw; the same seed gives the same result.")]
-Out = Annotated[Path | None, typer.Option(help="JSONL: every text or mention.")]
+Out = Annotated[Path | None, typer.Option(dir_okay=False, help="JSONL: every text or mention.")]
 
 
 def relations(

@@ -14,7 +14,9 @@ from accord.cli.opening import open_graph
 def extract(
     run: Annotated[str, typer.Argument(help="Run folder of a recipe such as kelm.")],
     file: Annotated[Path, typer.Argument(help="A UTF-8 text file (.gz too).")],
-    out: Annotated[Path, typer.Option(help="A .jsonl, .csv or .nq file, also .gz.")],
+    out: Annotated[
+        Path, typer.Option(dir_okay=False, help="A .jsonl, .csv or .nq file, also .gz.")
+    ],
     graph: GraphOption = None,
     threshold: Annotated[float, typer.Option(help="Least probability of a triple.")] = 0.5,
     new: Annotated[

@@ -97,7 +97,9 @@ def _import(source: str, out: Path, options: ImportOptions) -> KnowledgeGraph:
 @app.command()
 def info(
     graph: Graph,
-    plot: Annotated[Path | None, typer.Option(help="Also draw it: .png, .svg or .pdf.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Also draw it: .png, .svg or .pdf.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Counts, degrees, relations and their cardinality, texts, leaks."""

@@ -32,7 +32,9 @@ def link(
         float | None,
         typer.Option(help="Also find names spelt this similarly, 0.5 to 1. Default: off."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="JSONL: one mention a line, as found.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="JSONL: one mention a line, as found.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Finds names of the graph's entities in a text, with offsets in characters.

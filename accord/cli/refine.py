@@ -37,11 +37,14 @@ def review(
         typer.Option(help="Accept what is right with at least this probability, e.g. 0.95."),
     ] = None,
     export: Annotated[
-        Path | None, typer.Option(help="Write the items to .jsonl or .csv, after deciding.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Write the items to .jsonl or .csv, after deciding."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write what is accepted as a patch: .rdfp, .ru, .cypher or .csv."),
+        typer.Option(
+            dir_okay=False, help="Write what is accepted as a patch: .rdfp, .ru, .cypher or .csv."
+        ),
     ] = None,
     note: Annotated[str, typer.Option(help="Why, for the log of the patch.")] = "",
     who: Annotated[str, typer.Option(help="Who decides; default: the user's name.")] = "",

@@ -51,10 +51,12 @@ def scan(
         ),
     ] = 0.1,
     scores: Annotated[
-        Path | None, typer.Option(help="JSONL: every triple and candidate with its scores.")
+        Path | None,
+        typer.Option(dir_okay=False, help="JSONL: every triple and candidate with its scores."),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Image: stated against true shares of proposals.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Image: stated against true shares of proposals."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
     as_json: JsonFlag = False,

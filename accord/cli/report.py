@@ -12,7 +12,9 @@ from accord.cli.common import JsonFlag, emit
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
-    out: Annotated[Path, typer.Option("--out", help="The HTML file.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="The HTML file.")] = Path(
+        "report.html"
+    ),
     as_json: JsonFlag = False,
 ) -> None:
     """One HTML file, readable without a network, that shows before and after.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def synthesize(
     graph: Annotated[str, typer.Option("--graph", help="Graph folder, file or data set name.")],
-    out: Annotated[Path, typer.Option(help="JSONL to write; .gz is gzipped.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="JSONL to write; .gz is gzipped.")],
     qa: Annotated[
         Path | None, typer.Option(help="JSONL of questions and answers to find paths for.")
     ] = None,

@@ -224,7 +224,8 @@ def _statement(line: str, path: Path, number: int) -> Statement:
     try:
         quads = list(parse(line.encode(), format=RdfFormat.N_TRIPLES))
     except SyntaxError as error:
-        raise DataError(f"not a valid triple: {error.msg}", path, number) from error
+        hint = "mend the line, or write a cut patch again; nothing was changed"
+        raise DataError(f"not a valid triple: {error.msg}", path, number, hint) from error
     if len(quads) != 1:
         raise DataError("a triple was expected here", path, number, "one triple a line")
     return _ground(quads[0], path, number)

@@ -128,5 +128,18 @@ def test_defects_exit_1_with_a_traceback(capsys: pytest.CaptureFixture[str]) -> 
     assert "ZeroDivisionError" in err
 
 
-def test_ctrl_c_exits_130() -> None:
+def test_ctrl_c_exits_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(raising(KeyboardInterrupt()), []) == 130
+    assert capsys.readouterr().out == ""
+    assert run(raising(KeyboardInterrupt()), ["--json"]) == 130
+    assert json.loads(capsys.readouterr().out)["error"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    "words", ["synthesize --graph umls --generate 3 --out", "report run --out", "link r t --out"]
+)
+def test_a_folder_in_an_output_files_place_is_said_before_any_work(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words.split(), str(tmp_path), "--json"]) == 2
+    assert "is a directory" in json.loads(capsys.readouterr().out)["error"]
