@@ -19,6 +19,8 @@ GraphOption = Annotated[
     str | None,
     typer.Option("--graph", help="Graph folder, file or data set name; default: the run's own."),
 ]
+STOPPED = 130
+"""Exit code after Ctrl-C."""
 MENDABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
@@ -74,15 +76,13 @@ def run(app: Callable[..., Any], argv: list[str]) -> int:
     as_json = "--json" in argv
     try:
         code = app(args=argv, prog_name="accord", standalone_mode=False)
+        if code == STOPPED:  # what Typer makes of Ctrl-C within a command
+            return _stopped(as_json)
         return code if isinstance(code, int) else 0
     except AccordError as error:
         return fail(error, as_json)
     except (KeyboardInterrupt, typer.Abort):
-        print("stopped", file=sys.stderr)
-        if as_json:
-            hint = "call it again; standard error says more where it can go on"
-            print(json.dumps({"error": "stopped", "hint": hint}))
-        return 130
+        return _stopped(as_json)
     except OSError as error:
         if error.errno not in MENDABLE:
             return _internal(error, as_json)
@@ -91,6 +91,13 @@ def run(app: Callable[..., Any], argv: list[str]) -> int:
         if _is_usage(error):
             return _usage(error, as_json)
         return _internal(error, as_json)
+
+
+def _stopped(as_json: bool) -> int:
+    if as_json:
+        hint = "call it again; standard error says more where it can go on"
+        print(json.dumps({"error": "stopped", "hint": hint}))
+    return STOPPED
 
 
 def _is_usage(error: Exception) -> bool:

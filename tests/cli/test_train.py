@@ -87,6 +87,8 @@ def test_ctrl_c_gives_the_command_that_goes_on(
         in printed.err
     )
     assert printed.out == ""
+    assert main([*command, "--json"]) == 130
+    assert json.loads(capsys.readouterr().out)["error"] == "stopped"
 
 
 @pytest.mark.parametrize(
