@@ -46,12 +46,18 @@ def record(kind: str, run: str, before: Path | None, result: Mapping[str, Any]) 
         result: What --json prints.
 
     Returns:
-        The file, or None where there is no run to keep it in.
+        The file, or None where there is no run to keep it in, or it may not be written.
     """
+    from accord.errors import DataError
     from accord.evaluate.records import write_record
+    from accord.progress import say
 
     folder = before if before is not None else Path(run) if is_run(run) else None
     if folder is None:
         return None
     command = "accord " + shlex.join(sys.argv[1:])
-    return write_record(folder, kind, "after" if before is None else "before", result, command)
+    try:
+        return write_record(folder, kind, "after" if before is None else "before", result, command)
+    except DataError as error:  # what took minutes to measure is printed all the same
+        say(f"the result is not kept for `accord report`: {error.message}")
+        return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from accord.graph.writing import write_file
+
 
 def write_lines(path: str | Path, lines: Iterable[str]) -> Path:
     """Writes lines to a file: under another name first, then renamed.
@@ -15,14 +17,11 @@ def write_lines(path: str | Path, lines: Iterable[str]) -> Path:
 
     Returns:
         The path.
+
+    Raises:
+        DataError: The disk is full or may not be written; what was there is untouched.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = target.with_name(f".{target.name}.part")
-    try:
-        with work.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
-        work.replace(target)
-    finally:
-        work.unlink(missing_ok=True)
+    with write_file(target) as file:
+        file.writelines(f"{line}\n".encode() for line in lines)
     return target

@@ -23,7 +23,8 @@ def write_file(target: Path) -> Iterator[IO[bytes]]:
     Raises:
         DataError: No space left; what was at `target` is untouched.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with disk(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with disk(target), work.open("wb") as raw:
@@ -44,8 +45,9 @@ def new_folder(target: Path) -> Iterator[Path]:
     Raises:
         DataError: No space left; the old folder is untouched and the temporary one removed.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    with disk(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     old = work / "old"
     try:
         with disk(target):
@@ -96,9 +98,10 @@ def disk(target: Path) -> Iterator[None]:
     except OSError as error:
         text = str(error)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text
-        if not full and not isinstance(error, PermissionError):
+        denied = isinstance(error, PermissionError) or error.errno == errno.EROFS
+        if not (full or denied or "Permission denied" in text or "Read-only" in text):
             raise
         what = "no space left on the disk" if full else "may not be written (permission denied)"
-        raise DataError(
-            what, target, hint="free some space or choose another place; nothing was changed"
-        ) from error
+        mend = "free some space" if full else "change its permissions"
+        hint = f"{mend} or choose another place; nothing was changed"
+        raise DataError(what, target, hint=hint) from error

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from accord.errors import ConfigError, GraphError
+from accord.errors import ConfigError, DataError, GraphError
 from accord.graph.formats import refuse_foreign, write_graph
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import ACCEPTED, PROPOSED
@@ -80,10 +80,15 @@ def check_queue(out: str | Path, graph: KnowledgeGraph) -> None:
         graph: The snapshot that will be scanned.
 
     Raises:
-        DataError: Something that is not a graph is there.
+        DataError: Something that is not a graph is there, or it may not be written.
         GraphError: `out` holds another graph, or a graph without a record.
     """
-    if (Path(out) / "store").is_dir():
+    store = Path(out) / "store"
+    if store.is_dir() and not os.access(store, os.W_OK):
+        raise DataError(
+            "may not be written (permission denied)", store, hint="choose another --out"
+        )
+    if store.is_dir():
         _check_related(KnowledgeGraph.load(out), graph)
     else:
         refuse_foreign(Path(out))

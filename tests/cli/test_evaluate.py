@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from accord.cli.main import main
+from accord.errors import DataError
 from accord.graph.graph import KnowledgeGraph
 from tests.conftest import build_tiny_graph, build_tiny_llama
 
@@ -72,6 +73,18 @@ def test_base_model_without_a_graph_says_so(
 ) -> None:
     code, found = call(capsys, "eval", "triples", str(world / "base"))
     assert code == 2 and "--graph" in found["hint"]
+
+
+def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def denied(*_: object) -> None:
+        raise DataError("may not be written")
+
+    monkeypatch.setattr("accord.evaluate.records.write_record", denied)
+    assert main(["eval", "triples", str(world / "run"), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["n"] and "the result is not kept" in printed.err
 
 
 def test_triples(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from accord.cli.refine_scan import scan
-from accord.errors import GraphError, ModelError
+from accord.errors import DataError, GraphError, ModelError
 from accord.graph.formats import write_graph
 from accord.graph.graph import KnowledgeGraph
 from tests.refine.test_rules import lawful_graph
@@ -63,4 +63,7 @@ def test_a_queue_of_another_graph_is_refused_before_anything_is_judged(
     write_graph(tiny_graph, tmp_path / "queue")
     monkeypatch.setattr("accord.refine.scan.scan_graph", None)
     with pytest.raises(GraphError, match="the queue is of tiny"):
+        call("none", "--graph", folder, "--out", str(tmp_path / "queue"), "--no-text")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(DataError, match="may not be written"):
         call("none", "--graph", folder, "--out", str(tmp_path / "queue"), "--no-text")

@@ -62,12 +62,15 @@ def test_a_file_appears_only_when_complete(tmp_path: Path) -> None:
         (OSError(errno.ENOSPC, "No space left on device"), "no space left"),
         (OSError("IO error: No space left on device: appending"), "no space left"),
         (PermissionError(errno.EACCES, "Permission denied"), "permission denied"),
+        (OSError("IO error: While open a file: store/LOG: Permission denied"), "may not be"),
+        (OSError(errno.EROFS, "Read-only file system"), "may not be written"),
     ],
 )
 def test_disk_errors_name_the_place(tmp_path: Path, error: OSError, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught, new_folder(tmp_path / "g"):
         raise error
     assert caught.value.path == tmp_path / "g"
+    assert ("space" in caught.value.hint) == ("space" in words)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OSError, match="other"), new_folder(tmp_path / "g"):
         raise OSError("other")
