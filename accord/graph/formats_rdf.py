@@ -177,7 +177,7 @@ class _Assembly:
         reader = self.reader
         entity = np.ones(len(self.iris), dtype=np.bool_)
         for used in (reader.relations, reader.properties):
-            entity[[reader.nodes[iri] for iri in used if iri in reader.nodes]] = False
+            entity[self._nodes_of(used)] = False
         entity[self.triples[:, 0]] = entity[self.triples[:, 2]] = True
         for row in self._rows_of(KIND):
             if reader.values[row] == "entity":
@@ -186,6 +186,10 @@ class _Assembly:
         ids = [from_iri(self.iris[node]) for node in np.flatnonzero(entity).tolist()]
         numbers[entity] = self.builder.entities.numbers(ids)
         return numbers
+
+    def _nodes_of(self, used: Iterable[str]) -> list[int]:
+        """Those of some predicates that are a subject or object as well."""
+        return [self.reader.nodes[iri] for iri in used if iri in self.reader.nodes]
 
     def _triples(self) -> None:
         rows = self.triples
@@ -227,8 +231,11 @@ class _Assembly:
         """Gives each node its best text of a kind: by language, then property, then order."""
         values = self.reader.values
         rows = np.flatnonzero(self.kind == kind)
-        if kind == DESCRIPTION:  # a mere relation has none, so its comment counts as left out
-            rows = rows[self.number[self.rows[rows, 0]] >= 0]
+        # A mere relation has no description and a mere property no name: these are left out.
+        may_have = self.number >= 0
+        if kind == NAME:
+            may_have[self._nodes_of(self.reader.relations)] = True
+        rows = rows[may_have[self.rows[rows, 0]]]
         # An empty text counts only where an earlier import says that there is none.
         full = np.array([bool(values[row]) for row in rows.tolist()], dtype=np.bool_)
         rows = rows[full | (self.place[rows] < 0)]
