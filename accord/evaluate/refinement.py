@@ -53,8 +53,9 @@ class Planted:
         for number, row in _table(path):
             what = row.get("what")
             if what not in found:
-                hint = f"use one of {', '.join(WHAT)}"
-                raise DataError(f"what is {what!r}", path, number, hint)
+                told = f"column 'what' is {what!r}" if "what" in row else "no column 'what'"
+                hint = f"a CSV of what ({', '.join(WHAT)}), head, relation, tail, with a header"
+                raise DataError(told, path, number, hint)
             found[what].add(_triple(row, path, number))
         if not (found["error"] or found["gap"]):
             raise DataError("nothing was planted or removed", path, hint="give the planted truth")

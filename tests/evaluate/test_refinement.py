@@ -70,6 +70,9 @@ def test_bad_files(tmp_path: Path, truth: Path) -> None:
     truth.write_text("what,head,relation,tail\nwrong,a,r,b\n")
     with pytest.raises(DataError, match=r"truth.csv:2"):
         Planted.load(truth)
+    truth.write_text("a\tr\tb\nc\tr\td\n")
+    with pytest.raises(DataError, match=r"truth.csv:2: no column 'what'"):
+        Planted.load(truth)
     truth.write_text("what,head,relation,tail\nfalse,a,r,b\n")
     with pytest.raises(DataError, match="nothing was planted"):
         Planted.load(truth)
