@@ -26,7 +26,10 @@ NEEDED = (
     "transformers",
     "typer",
 )
-OPTIONAL = ("gguf", "neo4j", "pykeen", "pyoxigraph", "tensorboard", "trackio")
+OPTIONAL = (
+    *("gguf", "neo4j", "pyahocorasick", "pykeen", "pyoxigraph", "pyshacl", "rapidfuzz"),
+    *("tensorboard", "trackio"),
+)
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +42,14 @@ def test_problems_say_what_to_do() -> None:
         "1.0 GiB of disk free",
         "ACCORD_DATA=/nowhere has no MANIFEST.tsv",
     ]
+
+
+def test_what_every_extra_brings_is_named() -> None:
+    from accord.train.environment import NEEDED, OPTIONAL
+
+    told = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = {
+        name: wanted for name, wanted in told["optional-dependencies"].items() if name != "dev"
+    }
+    names = {re.split(r"[^\w-]", item)[0] for wanted in extras.values() for item in wanted}
+    assert names and names <= {*NEEDED, *OPTIONAL}
