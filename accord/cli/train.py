@@ -15,9 +15,17 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name (kalm) or a TOML file.")],
-    graph: Annotated[str, typer.Option("--graph", help="Graph folder, file or data set name.")],
     out: Annotated[Path, typer.Option("--out", help="Run folder to make.")],
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="A recipe's name (kalm) or a TOML file; with --resume the run's own."),
+    ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option(
+            "--graph", help="Graph folder, file or data set name; with --resume the run's own."
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", help="Base model, or a finished run to go on from.")
     ] = None,
@@ -55,6 +63,7 @@ def train(
     """
     from accord.api import train_rounds, train_run
 
+    recipe, graph = _told(recipe, graph, out, resume)
     said, texts = settings or [], text or []
     try:
         if rounds is None:
@@ -69,12 +78,28 @@ def train(
         if rounds is None and not (out / "config.toml").is_file():
             typer.echo("stopped before the run began; give the same command again", err=True)
             raise
-        words = ["accord", "train", recipe, "--graph", graph, "--out", str(out)]
+        words = ["accord", "train", *([recipe] if recipe else []), "--graph", graph]
+        words += ["--out", str(out)]
         words += ["--resume"] if rounds is None else ["--rounds", str(rounds)]
         words += [word for path in text or [] for word in ("--text", str(path))]
         words += ["--device", device] if device else []
         typer.echo(f"stopped; go on with: {shlex.join(words)}{_more(rounds)}", err=True)
         raise
+
+
+def _told(recipe: str | None, graph: str | None, out: Path, resume: bool) -> tuple[str, str]:
+    """Recipe and graph; a run that goes on has both, so it need not be told them."""
+    from accord.errors import ConfigError
+    from accord.train.checkpoint import run_graph
+
+    if resume and graph is None and (out / "config.toml").is_file():
+        graph = run_graph(out)
+    for given, what in ((recipe, "RECIPE"), (graph, "--graph")):
+        if given is None and not resume:
+            raise ConfigError(
+                f"{what} is missing", "only a run that goes on (--resume) has its own"
+            )
+    return recipe or "", graph or ""
 
 
 def _more(rounds: int | None) -> str:

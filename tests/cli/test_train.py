@@ -41,6 +41,21 @@ def test_the_object_and_the_arguments(
     assert "run: 3 steps" in capsys.readouterr().out
 
 
+def test_a_run_that_goes_on_has_its_recipe_and_its_graph(
+    called: list[tuple[Any, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.toml").touch()
+    (tmp_path / "graph.json").write_text('{"spec": "umls", "path": null}')
+    assert main(["train", "--out", str(tmp_path), "--resume"]) == 0
+    rest = (None, [], [], True, None, None, [])
+    assert called == [("", "umls", tmp_path, *rest)]
+    assert main(["train", "kalm", "--graph", "nations", "--out", str(tmp_path), "--resume"]) == 0
+    assert called[1] == ("kalm", "nations", tmp_path, *rest)
+    for words, message in ((["--graph", "umls"], "RECIPE is missing"), (["kalm"], "--graph is")):
+        assert main(["train", *words, "--out", str(tmp_path / "new")]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_rounds_are_asked_for_by_their_number(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
