@@ -61,7 +61,9 @@ def workers() -> Any:
     return context
 
 
-def compare(settings: Mapping[str, Any], folder: Path, kills: int, seed: int) -> Outcome:
+def compare(
+    settings: Mapping[str, Any], folder: Path, kills: int, seed: int, life: float = 0.4
+) -> Outcome:
     """Trains once in one piece and once killed `kills` times.
 
     Args:
@@ -69,13 +71,15 @@ def compare(settings: Mapping[str, Any], folder: Path, kills: int, seed: int) ->
         folder: Where the two runs are written.
         kills: How often a process is killed at a random moment.
         seed: Of the moments.
+        life: How much of the whole time a process lives at most; a run is over before `kills`
+            where that is much.
     """
     context, whole, pieces = workers(), folder / "whole", folder / "pieces"
     context.Process(target=time.sleep, args=(0,)).start()  # the server loads its libraries
     start = time.monotonic()
     _finish(context, {**settings, "out": str(whole)}, folder)
     seconds = time.monotonic() - start
-    done = _survive(context, {**settings, "out": str(pieces)}, folder, kills, seconds, seed)
+    done = _survive(context, {**settings, "out": str(pieces)}, folder, kills, life * seconds, seed)
     _finish(context, _resumed({**settings, "out": str(pieces)}), folder)
     first, second = state_files(whole), state_files(pieces)
     different = [n for n in first | second if first.get(n) != second.get(n)]
@@ -85,15 +89,15 @@ def compare(settings: Mapping[str, Any], folder: Path, kills: int, seed: int) ->
 
 
 def _survive(
-    context: Any, settings: Mapping[str, Any], folder: Path, kills: int, seconds: float, seed: int
+    context: Any, settings: Mapping[str, Any], folder: Path, kills: int, longest: float, seed: int
 ) -> int:
-    """Starts and kills processes; each lives for a random part of the whole time."""
+    """Starts and kills processes; each lives for a random part of the longest life, seconds."""
     rng, done = random.Random(seed), 0
     for number in range(kills):
         arguments = _resumed(settings) if number else dict(settings)
         process = context.Process(target=train_quietly, args=(arguments, str(folder / "log")))
         process.start()
-        process.join(rng.uniform(0, 0.4 * seconds))
+        process.join(rng.uniform(0, longest))
         if process.exitcode is None:
             process.kill()
             done += 1
@@ -139,13 +143,14 @@ def main() -> int:
     parser.add_argument("--model")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--life", type=float, default=0.15, help="of a process, share of the whole")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     settings = {"recipe": given.recipe, "graph": given.graph, "model": given.model}
     chosen = given.overrides or DEFAULTS
     settings |= {"overrides": [*chosen, "checkpoint_seconds=1"], "device": "cpu"}
     with tempfile.TemporaryDirectory() as folder:
-        outcome = compare(settings, Path(folder), given.kills, given.seed)
+        outcome = compare(settings, Path(folder), given.kills, given.seed, given.life)
     print(
         f"killed {outcome.kills} times; {outcome.files} files compared with a run of "
         f"{outcome.seconds:.0f} s: {', '.join(outcome.different) or 'bit-identical'}"
