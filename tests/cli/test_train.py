@@ -47,7 +47,7 @@ def test_a_run_that_goes_on_has_its_recipe_and_its_graph(
     (tmp_path / "config.toml").touch()
     (tmp_path / "graph.json").write_text('{"spec": "umls", "path": null}')
     assert main(["train", "--out", str(tmp_path), "--resume"]) == 0
-    rest = (None, [], [], True, None, None, [])
+    rest: tuple[Any, ...] = (None, [], [], True, None, None, [])
     assert called == [("", "umls", tmp_path, *rest)]
     assert main(["train", "kalm", "--graph", "nations", "--out", str(tmp_path), "--resume"]) == 0
     assert called[1] == ("kalm", "nations", tmp_path, *rest)
