@@ -19,7 +19,6 @@ from accord.model.reading import Key
 from accord.model.saving import trainable
 from accord.objectives.base import Objective
 from accord.progress import say
-from accord.text.examples import Sequence as Tokens
 from accord.text.examples import length
 from accord.text.qa_prompts import question_prompt
 from accord.text.questions import Question
@@ -31,7 +30,14 @@ from accord.train.extraction import gather_examples, split_examples
 from accord.train.held_out import hold_out, read
 from accord.train.loop import peak_memory
 from accord.train.missing import lacking, without_data
-from accord.train.plan_steps import own_parameters, step_seconds
+from accord.train.plan_steps import (
+    SAMPLE,
+    drawn,
+    embedding_seconds,
+    own_parameters,
+    pooled_seconds,
+    step_seconds,
+)
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
 from accord.train.setup import (
@@ -41,8 +47,6 @@ from accord.train.setup import (
 )
 from accord.train.tasks import annotated_data, gather_tasks
 
-SAMPLE = 64
-"""Texts of a kind that are embedded to be timed."""
 SAMPLE_TOKENS = 6144
 """Tokens that the frozen layers read to be timed."""
 SHORTER = 8
@@ -72,7 +76,8 @@ class Probe:
     teacher_seconds: float
     """Seconds in which the model as it starts reads what it teaches."""
     start_seconds: float
-    """Seconds of the closed-form start of the maps after pooling."""
+    """Seconds of the closed-form start of the maps after pooling, and of reading the states that
+    are kept for them."""
     checkpoint_bytes: int
     """Disk for checkpoints and the finished model."""
     peak_memory_bytes: int
@@ -133,11 +138,12 @@ def probe(
         pieces = _pieces(recipe, model, graph, [*(o for o, _ in objectives), *unseen])
         tokens = sum(len(key[1]) for key in pieces)
         cached = _reading_seconds(model, pieces) if pieces else 0.0
+        started = _start_seconds(recipe, model, graph)
+        started += pooled_seconds(recipe, model, objectives)
         seconds, step_tokens, taught = step_seconds(recipe, model, objectives)
         validated = _answering_seconds(recipe, model, questions)
         validated += _held_out_seconds(recipe, model, unseen)
         validated += _validation_seconds(recipe, model, graph)
-        started = _start_seconds(recipe, model, graph)
     kept = sum(p.numel() for p in [*trainable(model).values(), *own_parameters(objectives)]) * 4
     size = _cache_bytes(recipe, model, tokens)
     return Probe(
@@ -216,7 +222,7 @@ def _validation_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeG
     share = min(1.0, recipe.loop.validate_queries / len(graph.triples_of("valid")))
     entities = [texts.tail(e) for e in range(graph.num_entities)]
     total = sum(map(length, entities)) + share * sum(map(length, queries))
-    each = _embedding_seconds(model, [*_drawn(entities), *_drawn(queries)])
+    each = embedding_seconds(model, [*drawn(entities), *drawn(queries)])
     return each * total * _validations(recipe)
 
 
@@ -232,18 +238,7 @@ def _start_seconds(recipe: Recipe, model: KnowledgeModel, graph: KnowledgeGraph)
     read += [texts.tail(int(tail)) for tail in some[:, 2]]
     count = min(config.projection_start, len(triples))
     tokens = sum(map(length, read)) * count / len(some)
-    return _embedding_seconds(model, read) * tokens
-
-
-def _drawn(sequences: Sequence[Tokens]) -> list[Tokens]:
-    return [sequences[i] for i in np.random.default_rng(0).permutation(len(sequences))[:SAMPLE]]
-
-
-def _embedding_seconds(model: KnowledgeModel, sample: list[Tokens]) -> float:
-    """Seconds a token in which the trained layers read texts."""
-    start = time.monotonic()
-    model.embed(sample, "tail")
-    return (time.monotonic() - start) / sum(map(length, sample))
+    return embedding_seconds(model, read) * tokens
 
 
 def _held_out_seconds(recipe: Recipe, model: KnowledgeModel, unseen: Sequence[Objective]) -> float:

@@ -1,22 +1,25 @@
-"""A few steps of a run, timed: what a step takes, and what teachers read once."""
+"""A few steps of a run, timed: what a step takes, and what is read once for all of them."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence as Seq
 from typing import Any
 
 import numpy as np
 import torch
 
 from accord.model.knowledge_model import KnowledgeModel
+from accord.model.pooled import PooledStates
 from accord.model.saving import trainable
 from accord.objectives.base import Teacher, TeacherOutput
 from accord.objectives.language import Language
 from accord.objectives.rationale import Rationale
 from accord.progress import track
+from accord.text.examples import Sequence, length
 from accord.train.mixing import Mixing
 from accord.train.recipe import Recipe
-from accord.train.setup import Weighted
+from accord.train.setup import Weighted, pooled_texts
 from accord.train.start import TEACHER_ITEMS, teacher_answers
 from accord.train.step import Step
 
@@ -24,6 +27,8 @@ STEPS = 12
 """Steps that are measured at most."""
 STEP_SECONDS = 20.0
 """Seconds in which they are measured."""
+SAMPLE = 64
+"""Texts of a kind that are embedded to be timed."""
 TEACHER_SAMPLE = 8
 """Questions that the teacher answers to be timed."""
 
@@ -113,6 +118,30 @@ def _taught_texts(recipe: Recipe, objectives: Weighted) -> int:
                 teachers = (r for r in requests if isinstance(r, Teacher) and r.weights == "start")
                 found |= {(objective.name, s) for r in teachers for s in r.sequences}
     return len(found)
+
+
+def pooled_seconds(recipe: Recipe, model: KnowledgeModel, objectives: Weighted) -> float:
+    """Seconds in which the states that are kept in memory are read; zeros stand for them then."""
+    texts, places = pooled_texts(recipe, model, objectives)
+    if not texts:
+        return 0.0
+    spent = embedding_seconds(model, drawn(texts)) * sum(map(length, texts))
+    width = model.projection.hidden // places.shape[1]
+    states = torch.zeros(len(texts), places.shape[1], width, device=model.device)
+    model.reader.pooled = PooledStates(texts, places, states)
+    return spent
+
+
+def drawn(sequences: Seq[Sequence]) -> list[Sequence]:
+    """Some texts to time."""
+    return [sequences[i] for i in np.random.default_rng(0).permutation(len(sequences))[:SAMPLE]]
+
+
+def embedding_seconds(model: KnowledgeModel, sample: list[Sequence]) -> float:
+    """Seconds a token in which the trained layers read texts."""
+    start = time.monotonic()
+    model.embed(sample, "tail")
+    return (time.monotonic() - start) / sum(map(length, sample))
 
 
 def own_parameters(objectives: Weighted) -> list[torch.nn.Parameter]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from accord.errors import ConfigError, DataError
@@ -46,6 +47,7 @@ from accord.train.tasks import Tasks, task_objectives
 TEXTS, CACHE = "texts.json", "cache"
 """Places in a run folder."""
 Weighted = list[tuple[Objective, float]]
+Int64 = npt.NDArray[np.int64]
 
 
 def build_objectives(
@@ -205,24 +207,34 @@ def rarity(model: KnowledgeModel, graph: KnowledgeGraph) -> torch.Tensor:
     return torch.from_numpy(weights.astype(np.float32))
 
 
-def keep_pooled(recipe: Recipe, model: KnowledgeModel, objectives: Weighted) -> None:
-    """Reads every text to the end once where only the maps train and the states fit in memory.
+def pooled_texts(
+    recipe: Recipe, model: KnowledgeModel, objectives: Weighted
+) -> tuple[list[Sequence], Int64]:
+    """The texts whose states a run keeps in memory: where only the maps train, and all fit.
 
     Args:
         recipe: The recipe; `loop.cache_gb` is the limit here too.
-        model: The model; its reader gets the states.
+        model: The model.
         objectives: What will be asked for.
+
+    Returns:
+        N distinct texts, none where states are not kept, and the (N, P) places asked for.
     """
-    if trainable(model.lm) or model.fusion is not None or not model.reader.causal:
-        return
     found = dict.fromkeys(s for objective, _ in objectives for s in objective.sequences())
-    texts, width = list(found), model.projection.hidden
-    if not texts or len(texts) * width * 4 > recipe.loop.cache_gb * GIGABYTE:
-        return
-    places = model.reader.ends(np.array([length(text) for text in texts], dtype=np.int64))
-    states = torch.from_numpy(model.hidden_states(texts, "tail")).to(model.device)
-    states = states.view(len(texts), places.shape[1], -1)
-    model.reader.pooled = PooledStates(texts, places, states)
+    texts, limit = list(found), recipe.loop.cache_gb * GIGABYTE
+    still = not trainable(model.lm) and model.fusion is None and model.reader.causal
+    if not still or len(texts) * model.projection.hidden * 4 > limit:
+        texts = []
+    return texts, model.reader.ends(np.array([length(text) for text in texts], dtype=np.int64))
+
+
+def keep_pooled(recipe: Recipe, model: KnowledgeModel, objectives: Weighted) -> None:
+    """Reads every text to the end once where only the maps train, see `pooled_texts`."""
+    texts, places = pooled_texts(recipe, model, objectives)
+    if texts:
+        states = torch.from_numpy(model.hidden_states(texts, "tail")).to(model.device)
+        states = states.view(len(texts), places.shape[1], -1)
+        model.reader.pooled = PooledStates(texts, places, states)
 
 
 def language_texts(recipe: Recipe, model: KnowledgeModel, files: list[Path]) -> list[Sequence]:

@@ -30,6 +30,7 @@ from accord.objectives.base import (
 )
 from accord.text.examples import Sequence, length
 from accord.train.cache import build_cache, plan_pieces
+from accord.train.plan_steps import pooled_seconds, step_seconds
 from accord.train.setup import Weighted, attach_cache, keep_pooled, start_projection
 from accord.train.step import plan_reading
 from tests.conftest import build_tiny_graph
@@ -288,6 +289,18 @@ def test_states_kept_for_trained_maps_give_the_same_gradient(
     assert log["contrastive/loss"] > 0
     assert_same(kept, read)
     assert {name for name in read if "projection" in name} <= set(anew)
+
+
+def test_a_plan_times_steps_of_maps_without_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"adapter": "none", "projection": 5, "freeze_layers": 2, "pooling": "rare"}
+    recipe = tiny_recipe(
+        {**changes, "query": "product"}, completion={"weight": 0.0}, language={"weight": 0.0}
+    )
+    model, objectives = tiny_setup(recipe)
+    assert pooled_seconds(recipe, model, objectives) > 0
+    monkeypatch.setattr(model.reader, "lower", lambda _: pytest.fail("a kept text was read"))
+    seconds, _, _ = step_seconds(recipe, model, objectives)
+    assert seconds > 0
 
 
 def test_states_are_not_kept_where_the_language_model_trains() -> None:
