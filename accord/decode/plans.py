@@ -138,6 +138,10 @@ class Plans:
             singles.append(len(here) == 1)
         return self._worded(Known(plan, here[: self._limit], tuple(singles)))
 
+    def turned_question(self, topic: int, number: int) -> str:
+        """The question of one step with the topic as subject, empty where no verb is known."""
+        return self._asking.turned_round(topic, number)
+
     def ends(self, here: Int64, step: Step) -> Int64:
         """(N,) sorted entity idx to which a step leads from some entities; nothing is cut off."""
         rows = np.concatenate([self._follow(here, number) for number in step])

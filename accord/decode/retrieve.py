@@ -13,6 +13,7 @@ from accord.decode.planner import Opening, PlannerWeights, Signs
 from accord.decode.planning import Planning
 from accord.decode.plans import Known, Plans
 from accord.decode.ranking import RANKINGS, RankingModel, rank, word_pieces
+from accord.decode.word_order import in_order, kind_asked, of_kind
 from accord.errors import ConfigError, nearest
 from accord.graph.graph import KnowledgeGraph
 from accord.text.mentions import Mention, MentionIndex
@@ -192,7 +193,11 @@ class Retriever:
 
     def named(self, question: str) -> list[Topic]:
         """The entities that a question names, the likeliest first."""
-        return self._topics(self.mentions.find(question[:MOST_CHARACTERS]))
+        found = self.mentions.find(question[:MOST_CHARACTERS])
+        # 'Which sea does the Rhine flow into?' asks for a sea, and is about the Rhine.
+        kind = kind_asked(question).casefold()
+        others = [mention for mention in found if mention.text.casefold() != kind]
+        return self._topics(others or found)
 
     def in_play(self, entity: int, weight: float) -> Topic:
         """An entity that a question is about without naming it."""
@@ -216,7 +221,7 @@ class Retriever:
         if self._writer is not None:
             return self._written(self._writer, question, starts)
         topics = tuple(dict.fromkeys(start.topic for start in starts))
-        pairs = [(known, start) for start in starts for known in self._known(question, start.known)]
+        pairs = [(known, start) for start in starts for known in self._asked(question, start)]
         looked_at = len(pairs)
         if len(pairs) > self.config.plans:
             near = rank(question, [known.text for known, _ in pairs], "words")
@@ -236,14 +241,24 @@ class Retriever:
 
     def _signs(self, question: str, topics: Sequence[Topic], known: Known) -> Signs:
         """By letters of words: what the plan says of the question, and asks that it does not."""
+        kind = kind_asked(question)
         for topic in topics:
             question = question.replace(topic.text, " ") if topic.text else question
         asked, plan = word_pieces(question), known.plan
         steps = [relation_text(self.graph, step[0]) for step in plan.steps]
         steps += [humanise(plan.attribute)] if plan.attribute else []
         said = [bool(word_pieces(step) & asked) for step in steps]
-        coverage = len(asked & word_pieces(known.text)) / len(asked) if asked else 0.0
+        told = word_pieces(known.text)
+        if kind and not plan.attribute and not word_pieces(kind) & told:
+            asked = self._beside_kind(question, asked, kind, known)
+        coverage = len(asked & told) / len(asked) if asked else 0.0
         return Signs(coverage, sum(said) / len(said) if said else 1.0)
+
+    def _beside_kind(self, question: str, asked: set[str], kind: str, known: Known) -> set[str]:
+        """What is asked beside the kind of the answers, where the graph does not deny that kind."""
+        rest = word_pieces(question.replace(kind, " ", 1))
+        denied = of_kind(self.graph, known.frontier.tolist(), kind) is False
+        return asked if denied or not rest else rest
 
     def _planned_named(self, question: str) -> Retrieved | None:
         """By the planner, which weighs all that a question names; None where it names nothing."""
@@ -307,6 +322,12 @@ class Retriever:
         every.sort(key=lambda topic: -topic.score)
         distinct = {topic.entity: topic for topic in reversed(every)}
         return sorted(distinct.values(), key=lambda t: -t.score)[: self.config.topics]
+
+    def _asked(self, question: str, start: Start) -> list[Known]:
+        """Every plan from a beginning that the word order of the question allows."""
+        topic = start.topic.text if start.topic.named else ""
+        every = self._known(question, start.known)
+        return in_order(self.plans, question, topic, every)
 
     def _known(self, question: str, start: Known) -> list[Known]:
         """Every plan that goes on from a beginning within the budget, shorter ones first."""

@@ -67,6 +67,22 @@ class Asking:
         asked = self._ask(steps[-1], inner, len(steps) == 1)
         return one_line(f"{asked}, other than {name}?" if left_out else f"{asked}?")
 
+    def turned_round(self, topic: int, number: int) -> str:
+        """Asks for what a step leads to with the topic as subject; empty without a known verb.
+
+        Args:
+            topic: Entity idx where the step begins.
+            number: Relation number.
+
+        Returns:
+            ``What does the Rhine flow into?``
+        """
+        phrase, kind = self._phrases[number], self._kinds.of_role(number)
+        if phrase is None or phrase.shape != "verb":
+            return ""
+        asked = _inverted(phrase, entity_name(self._graph, topic), kind)
+        return one_line(f"{asked}?") if asked else ""
+
     def intersection(self, branches: Sequence[tuple[int, Sequence[Step]]]) -> str:
         """Asks for what several chains all lead to.
 
