@@ -118,12 +118,17 @@ def check_ids(graph: KnowledgeGraph, patch: Patch) -> None:
     Raises:
         GraphError: An id is unknown; the hint gives near ones.
     """
-    texts = {*reading_of(graph).kinds(), KIND, PHRASE, INVERSE}
-    new = {s.subject for s in patch.add if s.literal and s.predicate in texts}
+    new = {s.subject for s in introducing(graph, patch.add)}
     for side, brought in ((patch.remove, set[str]()), (patch.add, new)):
         unknown = next(_unknown_ids(graph, side, brought), None)
         if unknown is not None:
             raise _unknown(graph, unknown, side is patch.add)
+
+
+def introducing(graph: KnowledgeGraph, statements: Iterable[Statement]) -> list[Statement]:
+    """Those statements that name something or say its kind, so that it may be new."""
+    texts = {*reading_of(graph).kinds(), KIND, PHRASE, INVERSE}
+    return [s for s in statements if s.literal and s.predicate in texts]
 
 
 def _unknown_ids(

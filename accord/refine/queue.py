@@ -33,7 +33,7 @@ from accord.refine.entry import (
     reopened,
 )
 from accord.refine.items import Item
-from accord.refine.patch import Applied, pending, record_folder
+from accord.refine.patch import Applied, check_ids, introducing, pending, record_folder
 
 REVIEWER = "reviewer.json"
 """File in a graph folder that says who has the queue open."""
@@ -217,14 +217,24 @@ class Queue(Closing):
             The entries that were decided, as they are now.
 
         Raises:
-            GraphError: An unknown id.
+            GraphError: An unknown id, of an item or of what an edit names.
             ConfigError: An edit that says nothing.
         """
         told = {d.id: d for d in decisions if d.verdict != "skip"}
         before = [self.entry(identifier) for identifier in told]
         after = [self._decided(entry, told[entry.id]) for entry in before]
+        brought = [e.item for e in new if e.original is not None]
+        edited = [e.item for e in after if told[e.id].statement is not None]
+        self._check_edits([*edited, *brought])
         self._put([*new, *after], [STATES[entry.state] + entry.id for entry in before])
         return after
+
+    def _check_edits(self, items: Sequence[Item]) -> None:
+        """Makes sure that edits speak of what the graph knows or an item of the queue names."""
+        if items:
+            offered = [s for entry in self.entries(None) for s in changes(entry.item)[0]]
+            said = [s for item in items for s in changes(item)[0]]
+            check_ids(self.graph, Patch((*said, *introducing(self.graph, offered))))
 
     def _decided(self, entry: Entry, decision: Decision) -> Entry:
         state: State = "rejected" if decision.verdict == "reject" else "accepted"

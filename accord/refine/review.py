@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from accord.errors import GraphError
 from accord.graph.graph import KnowledgeGraph
 from accord.refine.entry import Decision, Entry, Verdict
 from accord.refine.queue import Queue
@@ -32,14 +33,30 @@ def review(
     for number, entry in enumerate(entries, 1):
         tell(f"\n{number}/{len(entries)}  {describe(queue.graph, entry)}")
         try:
-            decision = _decide(entry, ask, tell)
+            decision = _kept(queue, entry, ask, tell)
         except EOFError:
             break
         if decision is None:
             break
-        queue.decide([decision])
         given[decision.verdict] += 1
     return given
+
+
+def _kept(
+    queue: Queue, entry: Entry, ask: Callable[[str], str], tell: Callable[[str], None]
+) -> Decision | None:
+    """Asks until there is a decision that the queue takes; None: stop here."""
+    while (decision := _decide(entry, ask, tell)) is not None:
+        try:
+            queue.decide([decision])
+        except GraphError as error:
+            # What was typed names nothing in the graph; the review goes on with the same item.
+            if decision.statement is None:
+                raise
+            tell(f"{error.message}; {error.hint}" if error.hint else error.message)
+            continue
+        return decision
+    return None
 
 
 def describe(graph: KnowledgeGraph, entry: Entry) -> str:

@@ -125,7 +125,9 @@ def test_above_takes_only_what_is_likely_enough(queue: Queue) -> None:
 def test_a_file_goes_out_and_into_another_queue(
     suffix: str, queue: Queue, tmp_path: Path, tiny_graph: KnowledgeGraph
 ) -> None:
-    queue.decide([verdict(FLAG, "edit", ("japan", "likes", "tokyo")), verdict(PROPOSAL, "reject")])
+    queue.decide(
+        [verdict(FLAG, "edit", ("japan", "borders", "tokyo")), verdict(PROPOSAL, "reject")]
+    )
     file = tmp_path / f"queue{suffix}"
     assert export_queue(queue, file) == 3
     entries = queue.entries(None)
@@ -221,6 +223,29 @@ def test_review_by_keyboard_keeps_each_decision(queue: Queue) -> None:
     assert "type a, r, e, s or q" in text and "nothing was changed" in text
     assert review(queue, typing("s"), said.append) == {"skip": 1}
     assert len(queue.entries()) == 1
+
+
+def test_an_edit_to_what_nobody_knows_is_refused_at_once(queue: Queue, tmp_path: Path) -> None:
+    for edit in (("japan", "has_city", "osakka"), ("japan", "has_citty", "osaka")):
+        with pytest.raises(GraphError, match=r"no entity or relation '(osakka|has_citty)'"):
+            queue.decide([verdict(FLAG, "edit", edit)])
+    row = {"id": item_id(FLAG), "verdict": "edit", "head": "japan", "relation": "has_city"}
+    with pytest.raises(GraphError, match="'osakka'"):
+        take_file(queue, decisions(tmp_path, {**row, "tail": "osakka"}))
+    assert len(queue.entries()) == 3
+    said: list[str] = []
+    assert review(queue, typing("e", "", "", "osakka", "e", "", "", "osaka"), said.append)
+    assert any("'osakka'" in line and "'osaka'" in line for line in said)
+    assert queue.entry(item_id(FLAG)).item.tail == "osaka"
+
+
+def test_an_edit_may_name_what_another_item_brings(
+    queue: Queue, tiny_graph: KnowledgeGraph
+) -> None:
+    label = "http://www.w3.org/2000/01/rdf-schema#label"
+    queue.add([Item("proposal", "kobe", label, "Kobe", 0.1, attribute=True)], "new", tiny_graph)
+    queue.decide([verdict(FLAG, "edit", ("japan", "has_city", "kobe"))])
+    assert queue.entry(item_id(FLAG)).item.tail == "kobe"
 
 
 def test_the_second_reviewer_is_told_who_is_first(queue: Queue) -> None:
