@@ -16,7 +16,7 @@ import httpx
 from accord.errors import ConfigError
 from accord.progress import say
 from accord.synthesis.rationale_prompt import chat_messages, cleaned, room
-from accord.synthesis.writers import Draft, Task
+from accord.synthesis.writers import DOWN, GIVEN_UP, NONSENSE, REFUSED, SLOW, Draft, Task
 
 KEYS = ("ACCORD_API_KEY", "OPENAI_API_KEY")
 """Environment variables with the key; it is sent over https or to this machine only."""
@@ -28,13 +28,6 @@ GIVE_UP_AFTER = 8
 """Questions in a row without an answer after which the endpoint is asked no more."""
 LARGEST = 1 << 20
 """Bytes of a reply at most."""
-DOWN, SLOW, REFUSED, NONSENSE, GIVEN_UP = (
-    "endpoint does not answer",
-    "endpoint is too slow",
-    "endpoint refuses",
-    "endpoint answers nonsense",
-    "endpoint given up",
-)
 PROMPT_FORMAT = 1
 """Raised when the messages change, so that what was kept is written anew."""
 

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from accord.errors import ConfigError, DataError
+from accord.errors import ConfigError, DataError, ModelError
 from accord.graph.graph import KnowledgeGraph
 from accord.progress import clock, say, track
 from accord.synthesis.explaining import ExplainConfig, Explained, Explainer
@@ -19,7 +19,7 @@ from accord.synthesis.progress_file import ProgressFile
 from accord.synthesis.questions import QuestionConfig, generate_questions
 from accord.synthesis.rationale import RationaleConfig, Tally, Written, write_rationales
 from accord.synthesis.splitting import SplitMode, split_by_entities
-from accord.synthesis.writers import Writer
+from accord.synthesis.writers import UNANSWERED, Writer
 from accord.text.questions import Question, question_of, read_questions, write_questions
 
 BLOCK = 256
@@ -71,7 +71,22 @@ class SynthesisReport:
         """The object that `--json` prints."""
         rate = self.done / self.seconds if self.seconds else 0.0
         found = {name: getattr(self, name) for name in REPORTED}
-        return {**self.counts, **found, "questions_per_second": round(rate, 1)}
+        note = {"note": self.note()}
+        return {**self.counts, **found, **note, "questions_per_second": round(rate, 1)}
+
+    def note(self) -> str:
+        """Why there is no question at all; empty where there is one."""
+        if self.counts["written"] > self.crossing:
+            return ""
+        if not self.counts["questions"]:
+            return "the graph gives no such question: try other --hops or a higher --max-answers"
+        if self.counts["written"]:
+            return "every question would cross the splits: leave out --split"
+        if not self.counts["linked"]:
+            return "no question names an entity of the graph: give topics, or another graph"
+        if not self.counts["with_path"]:
+            return "no path leads from a topic to an answer: more --hops, or --no-path partial"
+        return "every rationale was rejected (see the reasons)"
 
     def to_text(self) -> str:
         """The report for people."""
@@ -86,6 +101,7 @@ class SynthesisReport:
         if self.splits:
             lines.append("  " + ", ".join(f"{k} {v:,}" for k, v in self.splits.items()))
         lines.append(f"  {clock(self.seconds)}")
+        lines += [self.note()] if self.note() else []
         return "\n".join(lines)
 
 
@@ -130,6 +146,7 @@ def synthesize(
     Raises:
         ConfigError: Neither or both of `qa` and `generate`.
         DataError: A file that cannot be read (the line is named) or written.
+        ModelError: An endpoint that answered none of the questions; `out` is untouched.
     """
     config, target = config or SynthesisConfig(), Path(out)
     if (qa is None) == (generate is None):
@@ -245,6 +262,14 @@ def _finish(
     progress: ProgressFile, out: Path, config: SynthesisConfig, tally: Tally, seconds: float
 ) -> SynthesisReport:
     records = list(progress.read())
+    asked = [record["reason"] for record in records if record["path"]]
+    if asked and all(reason in UNANSWERED for reason in asked):
+        progress.remove()
+        counts = ", ".join(f"{reason}: {n:,}" for reason, n in Counter(asked).most_common())
+        raise ModelError(
+            f"the endpoint wrote no rationale ({counts}); nothing was written to {out}",
+            "see that it is up and serves that model, then run the same command again",
+        )
     questions = [question_of(r["question"]) for r in records if r["question"]]
     kept = questions
     if config.split is not None and questions:

@@ -8,6 +8,16 @@ from typing import Protocol
 
 from accord.text.questions import Question
 
+DOWN, SLOW, REFUSED, NONSENSE, GIVEN_UP = (
+    "endpoint does not answer",
+    "endpoint is too slow",
+    "endpoint refuses",
+    "endpoint answers nonsense",
+    "endpoint given up",
+)
+UNANSWERED = (DOWN, SLOW, REFUSED, GIVEN_UP)
+"""Problems of an endpoint that says nothing at all."""
+
 
 @dataclass(frozen=True)
 class Draft:

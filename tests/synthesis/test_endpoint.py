@@ -14,6 +14,7 @@ import pytest
 from accord.errors import ConfigError
 from accord.synthesis import endpoint as ep
 from accord.synthesis import rationale_check as rc
+from accord.synthesis import writers as problems
 from accord.synthesis.endpoint import EndpointWriter
 from accord.synthesis.rationale import TOO_LONG, RationaleConfig, Tally, Written, write_rationales
 from accord.text.questions import Question
@@ -59,7 +60,7 @@ def test_a_real_model_on_loopback_is_asked_read_and_checked(tiny_llama: tuple[An
     assert all("Facts: Peru shares" in b["messages"][-1]["content"] for b in server.requests)
     for one in written:
         assert one.question is None
-        assert one.reason in REASONS | {ep.NONSENSE}
+        assert one.reason in REASONS | {problems.NONSENSE}
 
 
 def test_what_passes_the_check_comes_back_with_its_writer() -> None:
@@ -80,18 +81,18 @@ def test_thoughts_labels_and_emphasis_are_no_part_of_it() -> None:
 
 HALF = b'{"choices": [{"message": {"content": "Peru sha'
 FAULTS: list[tuple[str, Callable[[BaseHTTPRequestHandler], None], str, int]] = [
-    ("HTTP 500", lambda h: send(h, 500, b"oops"), ep.DOWN, 3),
-    ("HTTP 401", lambda h: send(h, 401, b"{}"), ep.REFUSED, 1),
-    ("a redirect", lambda h: send(h, 302, b""), ep.REFUSED, 1),
-    ("half JSON", lambda h: send(h, 200, HALF), ep.NONSENSE, 3),
-    ("a page", lambda h: send(h, 200, b"<html>hello</html>"), ep.NONSENSE, 3),
-    ("no choices", lambda h: send(h, 200, b'{"choices": []}'), ep.NONSENSE, 3),
-    ("a list", lambda h: send(h, 200, b"[1]"), ep.NONSENSE, 3),
-    ("bytes", lambda h: send(h, 200, b"\xff\xfe\x00"), ep.NONSENSE, 3),
-    ("nothing", lambda h: reply(h, ""), ep.NONSENSE, 3),
-    ("a number", lambda h: reply(h, 7), ep.NONSENSE, 3),
-    ("cut text", lambda h: reply(h, "Peru shares", "length"), ep.NONSENSE, 1),
-    ("too much", lambda h: send(h, 200, b" " * (ep.LARGEST + 9)), ep.NONSENSE, 3),
+    ("HTTP 500", lambda h: send(h, 500, b"oops"), problems.DOWN, 3),
+    ("HTTP 401", lambda h: send(h, 401, b"{}"), problems.REFUSED, 1),
+    ("a redirect", lambda h: send(h, 302, b""), problems.REFUSED, 1),
+    ("half JSON", lambda h: send(h, 200, HALF), problems.NONSENSE, 3),
+    ("a page", lambda h: send(h, 200, b"<html>hello</html>"), problems.NONSENSE, 3),
+    ("no choices", lambda h: send(h, 200, b'{"choices": []}'), problems.NONSENSE, 3),
+    ("a list", lambda h: send(h, 200, b"[1]"), problems.NONSENSE, 3),
+    ("bytes", lambda h: send(h, 200, b"\xff\xfe\x00"), problems.NONSENSE, 3),
+    ("nothing", lambda h: reply(h, ""), problems.NONSENSE, 3),
+    ("a number", lambda h: reply(h, 7), problems.NONSENSE, 3),
+    ("cut text", lambda h: reply(h, "Peru shares", "length"), problems.NONSENSE, 1),
+    ("too much", lambda h: send(h, 200, b" " * (ep.LARGEST + 9)), problems.NONSENSE, 3),
 ]
 
 
@@ -137,7 +138,7 @@ def test_a_server_that_is_down(capsys: pytest.CaptureFixture[str]) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     written = ask(f"http://127.0.0.1:{port}/v1", attempts=2)
-    assert [w.reason for w in written] == [ep.DOWN, ep.DOWN]
+    assert [w.reason for w in written] == [problems.DOWN, problems.DOWN]
     assert "does not answer" in capsys.readouterr().err
 
 
@@ -149,7 +150,7 @@ def test_a_server_that_is_slow(how: Callable[[BaseHTTPRequestHandler], None]) ->
 
     with serving(copying, misbehave) as server:
         written = ask(server.url, QUESTIONS[:1], attempts=2, timeout=0.3)
-    assert [w.reason for w in written] == [ep.SLOW]
+    assert [w.reason for w in written] == [problems.SLOW]
 
 
 def test_a_dead_endpoint_is_given_up() -> None:
@@ -160,7 +161,7 @@ def test_a_dead_endpoint_is_given_up() -> None:
     with serving(copying, misbehave) as server:
         written = ask(server.url, QUESTIONS[:1] * 40, attempts=1, parallel=1)
     assert len(server.requests) == ep.GIVE_UP_AFTER
-    assert [w.reason for w in written].count(ep.GIVEN_UP) == 40 - ep.GIVE_UP_AFTER
+    assert [w.reason for w in written].count(problems.GIVEN_UP) == 40 - ep.GIVE_UP_AFTER
 
 
 def test_what_was_written_is_kept_and_failures_are_asked_again(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_what_was_written_is_kept_and_failures_are_asked_again(tmp_path: Path) -
         return number == 2
 
     with serving(copying, misbehave) as server:
-        for expected in (["", ep.DOWN], ["", ""], ["", ""]):
+        for expected in (["", problems.DOWN], ["", ""], ["", ""]):
             writer = EndpointWriter(server.url, "m", attempts=1, parallel=1)
             found = [w.reason for w in write_rationales(MAP, QUESTIONS, config, writer)]
             assert found == expected

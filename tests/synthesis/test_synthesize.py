@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from accord.cli.main import main
-from accord.errors import ConfigError, DataError
+from accord.errors import ConfigError, DataError, ModelError
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
 from accord.synthesis import synthesize as module
 from accord.synthesis.explaining import ExplainConfig
 from accord.synthesis.rationale import RationaleConfig
 from accord.synthesis.synthesize import SynthesisConfig, SynthesisReport, synthesize
+from accord.synthesis.writers import DOWN, Draft, Task, Writer
 from accord.text.questions import Question, read_questions
 
 
@@ -219,3 +222,32 @@ def test_the_command_prints_one_object(
     assert main(["synthesize", *options, "--generate", "5", "--writer", "poet"]) == 2
     assert main(["synthesize", *options, "--generate", "5", "--shares", "1"]) == 2
     assert main(["synthesize", *options, "--generate", "5", "--writer", "local"]) == 2
+
+
+def test_no_question_at_all_says_why(family: KnowledgeGraph, tmp_path: Path) -> None:
+    nobody = {"question": "Who is the sister of Zoltan?", "answer": "bob"}
+    assert "no question names" in run(family, tmp_path, [nobody])[0].note()
+    apart = {"question": "Where was a grandchild born?", "topic": "cid", "answer": "dee"}
+    skip = SynthesisConfig(explain=ExplainConfig(max_hops=2))
+    report, _ = run(family, tmp_path, [apart], skip)
+    assert "no path leads" in report.note() and report.note() in report.to_text()
+    builder = GraphBuilder("pair")
+    builder.triple("a", "r", "b")
+    report = synthesize(builder.build(), tmp_path / "none.jsonl", generate=3)
+    assert "gives no such question" in report.to_dict()["note"]
+    assert run(family, tmp_path, ASKED)[0].note() == ""
+
+
+def test_a_dead_endpoint_is_an_error_and_leaves_the_file(
+    family: KnowledgeGraph, tmp_path: Path
+) -> None:
+    def dead(tasks: Sequence[Task]) -> Iterator[Draft]:
+        return (Draft("", DOWN) for _ in tasks)
+
+    out = tmp_path / "out.jsonl"
+    out.write_text("kept")
+    qa = written(tmp_path / "qa.jsonl", ASKED)
+    writer = cast(Writer, SimpleNamespace(name="dead", settings="", block=8, write=dead))
+    with pytest.raises(ModelError, match=r"endpoint does not answer: 4.*nothing was written"):
+        synthesize(family, out, qa, writer=writer)
+    assert out.read_text() == "kept" and not (tmp_path / "out.jsonl.progress").exists()
