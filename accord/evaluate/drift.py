@@ -10,7 +10,7 @@ from accord.model.fusion import knowing
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.load import adapter_off, load_base, output_weights, run_all
 from accord.progress import track
-from accord.text.collate import tokens
+from accord.text.collate import token_windows, tokens
 from accord.text.examples import Sequence
 from accord.train.setup import own_continuations
 
@@ -47,14 +47,16 @@ class BaseComparison:
 
     @torch.no_grad()
     def kl_on(self, texts: list[str]) -> float:
-        """KL(base || model) on given texts, each within the model's context.
+        """KL(base || model) on given texts; longer than the model's context, in windows of that.
 
         Returns:
             Mean over tokens, nats; 0.0 without training.
         """
         if self._is_base():
             return 0.0
-        return self._mean_kl([(tokens(self.model.tokenizer, text),) for text in texts])
+        every = [tokens(self.model.tokenizer, text) for text in texts]
+        limit = self.model.longest
+        return self._mean_kl([(part,) for ids in every for part in token_windows(ids, limit)])
 
     def _mean_kl(self, sequences: list[Sequence]) -> float:
         base = self._base()

@@ -205,7 +205,7 @@ class TextEncoder(nn.Module):
         if longest > self.limit:
             raise ModelError(
                 f"a text of {longest} tokens, the encoder reads {self.limit}",
-                "cut it into windows",
+                "give shorter texts: a sentence or a paragraph each",
             )
         offsets = np.array(read["offset_mapping"], dtype=np.int64).reshape(*mask.shape, 2)
         ids = torch.tensor(read["input_ids"])

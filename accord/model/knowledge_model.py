@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from accord.errors import ModelError
 from accord.graph.graph import KnowledgeGraph
 from accord.model import load
 from accord.model.config import ModelConfig
@@ -30,8 +29,8 @@ from accord.model.memory import EntityMemory
 from accord.model.reading import continued
 from accord.model.writing import Writer
 from accord.progress import track
-from accord.text.collate import GraphTexts, chunks_by_length, tokens
-from accord.text.examples import Sequence, View, length
+from accord.text.collate import GraphTexts, chunks_by_length, token_windows, tokens
+from accord.text.examples import Segment, Sequence, View, length
 from accord.text.render import TextConfig
 
 EMBED_TOKENS = 4096
@@ -354,27 +353,19 @@ class KnowledgeModel(nn.Module):
         """Log-probabilities of the tokens of texts, each given the ones before it.
 
         Args:
-            texts: N texts, none longer than the model's context.
+            texts: N texts; one longer than the model's context is read in windows of that.
 
         Returns:
             N arrays of natural logarithms for tokens 1, 2, ... of a text.
         """
-        return [self._logprobs_of(self._ids(text)) for text in texts]
+        every = [token_windows(tokens(self.tokenizer, text), self.longest) for text in texts]
+        return [np.concatenate([self._logprobs_of(ids) for ids in parts]) for parts in every]
 
-    def _ids(self, text: str) -> list[int]:
-        ids = list(tokens(self.tokenizer, text))
-        limit = int(getattr(self.lm.config, "max_position_embeddings", 0) or 0)
-        if limit and len(ids) > limit:
-            raise ModelError(
-                f"a text of {len(ids)} tokens, the model reads {limit}", "cut it into windows"
-            )
-        return ids
-
-    def _logprobs_of(self, ids: list[int]) -> Float32:
+    def _logprobs_of(self, ids: Segment) -> Float32:
         if len(ids) < 2:
             return np.zeros(0, dtype=np.float32)
         tensor = torch.tensor([ids], device=self.device)
-        with knowing(self.lm, [tuple(ids)]):
+        with knowing(self.lm, [ids]):
             hidden = load.run_all(self.lm, tensor, None)[0, :-1]
         return self.logprobs(hidden, tensor[0, 1:, None])[:, 0].cpu().numpy()
 

@@ -194,6 +194,24 @@ def _first_seen(values: npt.NDArray[np.int64]) -> list[int]:
     return found
 
 
+def token_windows(ids: Segment, limit: int) -> list[Segment]:
+    """Tokens in runs that a model can read, each beginning with the last token of the one before.
+
+    So every token but the first is predicted once, whatever the context.
+
+    Args:
+        ids: Tokens.
+        limit: Tokens of a run at most; below 2 nothing is cut.
+
+    Example:
+        >>> token_windows((1, 2, 3, 4, 5), 3)
+        [(1, 2, 3), (3, 4, 5)]
+    """
+    if limit < 2 or len(ids) <= limit:
+        return [ids]
+    return [ids[i : i + limit] for i in range(0, len(ids) - 1, limit - 1)]
+
+
 def tokens(tokenizer: Any, text: str) -> Segment:
     """Token ids of a text without special tokens."""
     return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])

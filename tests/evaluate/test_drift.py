@@ -104,3 +104,21 @@ def test_perplexity_of_a_text_sums_its_token_probabilities(folder: str) -> None:
     logs = np.concatenate(model.token_logprobs(TEXTS))
     assert token == pytest.approx(float(np.exp(-logs.mean())), rel=1e-5)
     assert word == pytest.approx(float(np.exp(-logs.sum() / 9)), rel=1e-5)
+
+
+@torch.no_grad()
+def test_a_short_context_reads_long_texts_in_windows(folder: str) -> None:
+    model = created(folder, "lora")
+    disturb(model)
+    text = " ".join(TEXTS)
+    ids = tokens(model.tokenizer, text)
+    model.lm.config.max_position_embeddings = limit = 5  # type: ignore[union-attr]
+    assert len(ids) > 2 * limit
+    found = model.token_logprobs([text])[0]
+    parts = [ids[i : i + limit] for i in range(0, len(ids) - 1, limit - 1)]
+    expected = []
+    for part in parts:
+        logs = torch.log_softmax(model.lm(input_ids=torch.tensor([part])).logits[0].double(), -1)
+        expected += [float(logs[i, token]) for i, token in enumerate(part[1:])]
+    assert found == pytest.approx(np.array(expected), rel=1e-4) and len(found) == len(ids) - 1
+    assert BaseComparison(model).kl_on([text]) > 0.0
