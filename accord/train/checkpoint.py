@@ -151,6 +151,26 @@ class RunFolder:
         for old in self._all()[:-KEEP]:
             shutil.rmtree(old, ignore_errors=True)
 
+    @contextmanager
+    def advised(self, failure: type[AccordError]) -> Iterator[None]:
+        """Says with a failure of training inside what is kept and how to train instead.
+
+        A run that goes on repeats the same batches with the same settings, so resuming as it is
+        ends the same way.
+
+        Args:
+            failure: Which errors.
+        """
+        try:
+            yield
+        except failure as error:
+            advice = "start another run (a new --out) with a lower learning rate, such as --set "
+            advice += "loop.learning_rate=2e-4, or with another --set seed"
+            kept = self._all()
+            state = f"{kept[-1]} is kept" if kept else "no checkpoint was written yet"
+            error.hint = f"{advice}; {state}"
+            raise
+
     def _all(self) -> list[Path]:
         return sorted(p for p in self.checkpoints.glob("step-*") if (p / "state.json").is_file())
 

@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator, DistributedType
 from torch import nn
 
-from accord.errors import ConfigError, ModelError
+from accord.errors import ConfigError
 from accord.model.cpu import flushed_denormals
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import put_weights, trainable
@@ -24,7 +24,7 @@ from accord.progress import clock, say
 from accord.train.checkpoint import RunFolder
 from accord.train.mixing import BALANCE, RATE, Mixing
 from accord.train.recipe import LoopConfig
-from accord.train.step import Step
+from accord.train.step import NotFiniteError, Step
 
 SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 BEST_OBJECTIVE = "objectives."
@@ -142,8 +142,8 @@ class Loop:
 
         Raises:
             KeyboardInterrupt: After Ctrl-C, with a checkpoint written.
-            ModelError: A loss that is not finite; the last good checkpoint is kept.
-            DataError: The disk is full; the last good checkpoint is kept.
+            ModelError: A loss that is not finite; checkpoints, if any, are kept.
+            DataError: The disk is full; checkpoints, if any, are kept.
         """
         if resume:
             self._load()
@@ -151,7 +151,8 @@ class Loop:
         last_save = time.monotonic()
         with self._interruptible(), flushed_denormals():
             while not self.progress.finished:
-                self._advance()
+                with self.run.advised(NotFiniteError):
+                    self._advance()
                 if self._due() or time.monotonic() - last_save > self.config.checkpoint_seconds:
                     self._save()
                     last_save = time.monotonic()
@@ -182,10 +183,7 @@ class Loop:
         log = self._gradient(progress.step)
         norm = self._reduce_and_clip()
         if not math.isfinite(norm):
-            raise ModelError(
-                f"the gradient's norm is {norm} at step {progress.step}",
-                "the last good checkpoint is kept; lower the learning rate or the loss weights",
-            )
+            raise NotFiniteError(f"the gradient's norm is {norm} at step {progress.step}")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         progress.step += 1

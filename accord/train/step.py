@@ -43,6 +43,10 @@ from accord.train.mixing import Mixing
 Int64 = npt.NDArray[np.int64]
 
 
+class NotFiniteError(ModelError):
+    """A loss or gradient that is no number; the weights were not touched by it."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Which texts a step reads and where the asked-for states lie."""
@@ -350,11 +354,8 @@ class Step:
         for objective in active:
             loss = objective.loss(outputs[objective.name], batches[objective.name])
             if not torch.isfinite(loss.value):
-                raise ModelError(
-                    f"the {objective.name} loss is {float(loss.value.detach())} at step {step}",
-                    "the last good checkpoint is kept; lower the learning rate, or resume with "
-                    "another seed to see whether one batch is to blame",
-                )
+                value = float(loss.value.detach())
+                raise NotFiniteError(f"the {objective.name} loss is {value} at step {step}")
             found[objective.name] = loss
         return found
 

@@ -54,12 +54,22 @@ def break_loss(loop: Loop, step: int, error: Any) -> None:
 def test_a_loss_that_is_nan_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     loop = tiny_loop(quick(steps=9), tmp_path)
     break_loss(loop, 4, lambda loss: Loss(loss.value * float("nan")))
-    with pytest.raises(ModelError, match="contrastive loss is nan at step 4"):
+    with pytest.raises(ModelError, match="contrastive loss is nan at step 4") as told:
         loop.fit()
+    assert "step-00000004 is kept" in told.value.hint and "resume" not in told.value.hint
     assert steps_kept(tmp_path) == [3, 4]
     found = RunFolder(tmp_path).load_checkpoint()
     assert found is not None
     assert all(bool(torch.isfinite(t).all()) for t in found[0]["weights"].values())
+
+
+def test_a_loss_that_is_nan_at_once_keeps_nothing_and_says_so(tmp_path: Path) -> None:
+    loop = tiny_loop(quick(checkpoint_seconds=999.0), tmp_path)
+    break_loss(loop, 0, lambda loss: Loss(loss.value * float("nan")))
+    with pytest.raises(ModelError, match="loss is nan at step 0") as told:
+        loop.fit()
+    assert "no checkpoint was written yet" in told.value.hint and "new --out" in told.value.hint
+    assert steps_kept(tmp_path) == []
 
 
 def test_a_gradient_that_is_not_finite_reaches_no_weight(tmp_path: Path) -> None:
