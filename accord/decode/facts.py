@@ -10,8 +10,9 @@ from accord.decode.guided import DESCRIPTION, Citation, attribute_citation, hold
 from accord.decode.plans import Plan, Plans
 from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
+from accord.graph.labels import reading_of
 from accord.text.render import entity_name, one_line
-from accord.text.wording import phrase_of
+from accord.text.wording import is_typing, phrase_of
 
 LONGEST_DESCRIPTION = 120
 ARTICLES = ("a ", "an ", "the ")
@@ -74,6 +75,8 @@ def select_facts(plans: Plans, entity: int, config: FactConfig | None = None) ->
     # 'Lima is a city in Peru' says what 'Lima is a city' does.
     same = [fact for fact in relations if opening and _repeats(graph, fact, opening[0])][:1]
     opening, relations = same or opening, [fact for fact in relations if fact not in same]
+    kinds = [fact for fact in relations if is_typing(graph, fact.number)]
+    opening, relations = [*opening, *kinds], [fact for fact in relations if fact not in kinds]
     single = [fact for fact in relations if len(fact.objects) == 1 and not fact.more]
     lists = sorted((f for f in relations if f not in single), key=lambda f: len(f.objects))
     attributes = _attributes(graph, entity)
@@ -121,11 +124,12 @@ def _relation(plans: Plans, entity: int, step: tuple[int, ...], config: FactConf
 
 
 def _attributes(graph: KnowledgeGraph, entity: int) -> list[Fact]:
-    """One fact for each property; the first value of it."""
+    """One fact for each property; the first value of it. Names and descriptions are none."""
     found: dict[str, Fact] = {}
+    texts = reading_of(graph).kinds()
     for row in graph.attribute_rows(entity).tolist():
         stated = attribute_citation(graph, row)
-        if stated.relation not in found and holds(graph, stated):
+        if stated.relation not in {*found, *texts} and holds(graph, stated):
             found[stated.relation] = Fact("attribute", entity, (stated,), row=row)
     return list(found.values())
 

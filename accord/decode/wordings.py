@@ -10,7 +10,7 @@ from accord.decode.facts import Fact
 from accord.graph.graph import Attribute, KnowledgeGraph
 from accord.text.phrases import PREPOSITIONS, article, singular
 from accord.text.render import entity_name, humanise, one_line
-from accord.text.wording import phrase_of, triple_statement, turned
+from accord.text.wording import is_typing, phrase_of, triple_statement, turned
 
 LABEL = re.compile(r" the ((?:\w+ )?\w+)$")
 UNIT = re.compile(r"(.+) in (\S*[²³°%/]\S*|km|m|kg|g|s|m/s|ha)")
@@ -130,6 +130,9 @@ def _joined(graph: KnowledgeGraph, first: Fact, second: Fact, subject: str) -> l
 
 def _clause(graph: KnowledgeGraph, fact: Fact) -> str:
     """What the subject does or is: 'shares a border with Chile and Peru'; empty for a noun."""
+    if is_typing(graph, fact.number):
+        kinds = [f"{article(name)} {name}" for name in _names(graph, fact)]
+        return f"is {listed(kinds, fact.more)}"
     phrase = phrase_of(graph, fact.number)
     if phrase is None or phrase.shape == "noun":
         return ""
@@ -151,7 +154,7 @@ def _as(noun: str) -> str:
 def _by_noun(graph: KnowledgeGraph, fact: Fact, named: str) -> list[str]:
     """'The capital of Peru is Lima', or 'Its capital is Lima'; nothing where no noun is known."""
     noun, link, definite = _noun(graph, fact.number)
-    if not noun or (not named and link != "of"):
+    if not noun or (not named and link != "of") or is_typing(graph, fact.number):
         return []
     names = listed(_names(graph, fact), fact.more)
     many = len(fact.objects) > 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from accord.errors import ConfigError
+from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import (
     ALIAS,
     CHOSEN_DESCRIPTION,
@@ -81,3 +83,15 @@ class ImportOptions:
         if given == wanted or (wanted and given.startswith(wanted + "-")):
             return 0
         return 1 if not given else 2
+
+
+def reading_of(parent: KnowledgeGraph) -> ImportOptions:
+    """The options that the graph was imported with, as far as they decide what is a text."""
+    stated: dict[str, Any] = parent.meta.get("reading", {})
+    usual = ImportOptions()
+    return ImportOptions(
+        language=stated.get("language", usual.language),
+        labels=tuple(stated.get("labels", usual.labels)),
+        descriptions=tuple(stated.get("descriptions", usual.descriptions)),
+        aliases=tuple(stated.get("aliases", usual.aliases)),
+    )

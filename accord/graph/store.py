@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import unquote
 
 from pyoxigraph import NamedNode, Quad, Store
@@ -25,7 +25,7 @@ from accord.graph import iris
 from accord.graph.descend import descend, is_simple
 from accord.graph.formats_rdf import QuadReader
 from accord.graph.graph import PENDING, KnowledgeGraph, Lineage
-from accord.graph.labels import ImportOptions
+from accord.graph.labels import reading_of
 from accord.graph.patches import TRAIN, GraphName, LogEntry, Patch, Statement
 from accord.graph.updates import LOG, block, drops, in_delta, log_quads, read_log
 from accord.graph.writing import clear_leftovers, disk
@@ -317,18 +317,6 @@ class GraphStore(Closing):
         except BaseException:  # also Ctrl-C: what is remembered may not be what is there
             self._entries = self._asserted = self._deltas = None
             raise
-
-
-def reading_of(parent: KnowledgeGraph) -> ImportOptions:
-    """The options that the graph was imported with, as far as they decide what is a text."""
-    stated: dict[str, Any] = parent.meta.get("reading", {})
-    usual = ImportOptions()
-    return ImportOptions(
-        language=stated.get("language", usual.language),
-        labels=tuple(stated.get("labels", usual.labels)),
-        descriptions=tuple(stated.get("descriptions", usual.descriptions)),
-        aliases=tuple(stated.get("aliases", usual.aliases)),
-    )
 
 
 def _open(folder: Path) -> Store:

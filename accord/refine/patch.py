@@ -10,10 +10,11 @@ from pathlib import Path
 from accord.errors import AccordError, GraphError
 from accord.graph.graph import PENDING, KnowledgeGraph
 from accord.graph.iris import INVERSE, KIND, PHRASE
+from accord.graph.labels import reading_of
 from accord.graph.lookup import near_names
 from accord.graph.patches import LogEntry, Patch, Statement
 from accord.graph.query import open_record
-from accord.graph.store import GraphStore, catch_up, reading_of
+from accord.graph.store import GraphStore, catch_up
 from accord.graph.updates import LOG, read_log
 from accord.graph.writing import disk
 from accord.refine.patch_files import read_patch

@@ -7,10 +7,12 @@ questions for people and for rationales.
 from __future__ import annotations
 
 from accord.graph.graph import KnowledgeGraph
+from accord.graph.iris import RDF
 from accord.text.freebase import freebase_phrase, is_freebase
 from accord.text.phrases import Phrase, article, read_phrase, singular
 from accord.text.render import entity_name, humanise, one_line
 
+TYPE = RDF + "type"
 UNWIELDY = (
     "inverse of ",
     "is where ",
@@ -40,6 +42,8 @@ def triple_statement(graph: KnowledgeGraph, head: int, relation: int, tail: int)
         head, relation, tail = tail, turned(graph, relation), head
         phrase = phrase_of(graph, relation) or read_phrase("is related to")
     subject, object_ = entity_name(graph, head), entity_name(graph, tail)
+    if is_typing(graph, relation):
+        return _sentence(f"{subject} is {article(object_)} {object_}")
     if phrase.shape == "as":
         return _sentence(f"{subject} {phrase.text} {object_} as {phrase.noun}")
     if phrase.shape != "noun":
@@ -94,6 +98,13 @@ def phrase_of(graph: KnowledgeGraph, number: int) -> Phrase | None:
 
 def _joined(noun: str, link: str, other: str) -> str:
     return " ".join(part for part in (noun, link, other) if part)
+
+
+def is_typing(graph: KnowledgeGraph, number: int) -> bool:
+    """Whether a relation number is rdf:type without words of its own: 'is a', said of a kind."""
+    relation = number % graph.num_relations
+    own = number < graph.num_relations and not one_line(graph.relation_phrases[relation])
+    return own and graph.relation_ids[relation] == TYPE
 
 
 def turned(graph: KnowledgeGraph, number: int) -> int:

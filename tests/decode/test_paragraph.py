@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +16,7 @@ from accord.decode.wordings import wordings
 from accord.evaluate.faithfulness import Faithfulness
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
+from accord.graph.load import load_graph
 from tests.conftest import XSD, build_tiny_graph
 from tests.graph.random_graphs import graphs
 from tests.model.fused import fused_model
@@ -166,3 +169,22 @@ def test_a_pen_reads_with_the_memory() -> None:
     for pen in pens:
         pen.read(" more words")
     assert (pens[0].scores() - pens[1].scores()).abs().max() > 1e-3
+
+
+def test_names_in_other_languages_are_no_facts_and_a_type_is_what_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "clubs.ttl"
+    file.write_text(
+        "@prefix : <http://example.org/> .\n"
+        "@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .\n"
+        "@prefix skos: <http://www.w3.org/2004/02/skos/core#> .\n"
+        "@prefix schema: <http://schema.org/> .\n"
+        ':wolves rdfs:label "Wolves"@en, "Wölfe"@de ; skos:altLabel "The Pack"@en ;\n'
+        '  skos:prefLabel "Loups"@fr ; schema:name "Lobos"@es ; a :Club, :Organisation ;\n'
+        '  :founded 1877 . :Club rdfs:label "Club" . :Organisation rdfs:label "Organisation" .\n',
+        encoding="utf-8",
+    )
+    graph = load_graph(str(file))
+    text = write(graph, "http://example.org/wolves").text
+    assert not any(name in text for name in ("Wölfe", "Loups", "Lobos", "Pack", "label"))
+    assert "1877" in text
+    assert text.startswith("Wolves is a Club and an Organisation")
