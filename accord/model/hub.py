@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from accord.errors import ModelError, nearest
@@ -65,6 +67,27 @@ def _sha256(path: Path) -> str:
     kept = path.resolve().name
     named = path.is_symlink() and len(kept) == 64 and set(kept) <= set("0123456789abcdef")
     return kept if named else embedded.file_sha256(path)
+
+
+@contextmanager
+def tokenizer_errors(name: str, folder: str) -> Iterator[None]:
+    """Says that a model's folder lacks its tokenizer, where that is all that is wrong inside.
+
+    Args:
+        name: As the user named the model.
+        folder: Where it is; a Hub name, or a folder without config.json, passes errors on.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if not (Path(folder) / "config.json").is_file():
+            raise
+        line = first_line(error).removesuffix(" from one of: ").removesuffix(" from one of:")
+        raise ModelError(
+            f"the model folder {name!r} has no usable tokenizer files ({line})",
+            "beside config.json belong tokenizer.json and tokenizer_config.json, or the files of "
+            "its kind: tokenizer.model, vocab.txt, or vocab.json with merges.txt",
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

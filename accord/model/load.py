@@ -120,7 +120,8 @@ def _pretrained(auto: Any, name: str, dtype: torch.dtype) -> tuple[nn.Module, An
     keep_freed_memory()
     folder = resolve(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        with hub.tokenizer_errors(name, folder):
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         model = auto.from_pretrained(
             folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
         )

@@ -148,3 +148,15 @@ def test_unknown_models_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="cannot load model"):
         load_model(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("tokenizer", [None, "{broken"])
+def test_a_folder_without_a_tokenizer_says_which_files_it_lacks(
+    tiny_llama: tuple[Any, Any], tmp_path: Path, tokenizer: str | None
+) -> None:
+    tiny_llama[0].save_pretrained(tmp_path)
+    if tokenizer is not None:
+        (tmp_path / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"no usable tokenizer files \((?!.*one of).*\)") as told:
+        load_model(tmp_path)
+    assert "tokenizer.json" in told.value.hint and "vocab.txt" in told.value.hint
