@@ -158,6 +158,9 @@ class Asked:
     """As the user asked it."""
 
 
+WRITTEN_BY = "`accord eval decisions --fit --out FILE` writes such a file"
+
+
 def calibration_from(values: Mapping[str, Any]) -> Calibration:
     """A calibration from what a calibration file holds.
 
@@ -167,9 +170,9 @@ def calibration_from(values: Mapping[str, Any]) -> Calibration:
     known = {*FEATURES, "threshold"}
     if not known <= set(values):
         missing = ", ".join(sorted(known - set(values)))
-        raise ConfigError(f"a calibration without {missing}", "see `accord eval decisions`")
+        raise ConfigError(f"a calibration without {missing}", WRITTEN_BY)
     try:
         weights = {name: float(values[name]) for name in sorted(known)}
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"a calibration: {error}", "see `accord eval decisions`") from error
+        raise ConfigError(f"a calibration: {error}", WRITTEN_BY) from error
     return Calibration(**weights, fitted=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from accord.decode.decide import Decider
-from accord.decode.decision import FEATURES, Asked, Calibration, calibration_from
+from accord.decode.decision import FEATURES, WRITTEN_BY, Asked, Calibration, calibration_from
 from accord.errors import ConfigError, DataError
 from accord.evaluate.files import write_lines
 from accord.evaluate.protocol import Float64
@@ -273,6 +273,6 @@ def read_calibration(path: str | Path) -> Calibration:
         values = json.loads(Path(path).read_text("utf-8"))
         return calibration_from(values)
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"no calibration can be read: {error}", path) from error
+        raise DataError(f"no calibration can be read: {error}", path, hint=WRITTEN_BY) from error
     except ConfigError as error:
         raise DataError(error.message, path, hint=error.hint) from error

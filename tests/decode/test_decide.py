@@ -242,9 +242,11 @@ def test_held_out_relations_and_calibration(tmp_path: Path) -> None:
     assert read_calibration(file) == fitted.calibration
     again = Decider(graph, None, read_calibration(file), splits=("train",))
     assert evaluate_decisions(again, DecisionsConfig("test", 2)).to_dict()["accuracy"] == 1
-    file.write_text('{"rules": 1}', "utf-8")
-    with pytest.raises(DataError, match="without"):
-        read_calibration(file)
+    for text, said in (('{"rules": 1}', "without"), ("no json", "no calibration can be read")):
+        file.write_text(text, "utf-8")
+        with pytest.raises(DataError, match=said) as told:
+            read_calibration(file)
+        assert "eval decisions --fit --out" in told.value.hint
 
 
 def test_the_fit_finds_the_temperature() -> None:
