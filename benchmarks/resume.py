@@ -109,7 +109,7 @@ def _survive(
 
 def _resumed(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments that go on; a run that has begun has its settings and its start already."""
-    found = {**settings, "resume": True}
+    found = {**settings, "resume": Path(settings["out"]).is_dir()}
     if (Path(settings["out"]) / "config.toml").is_file():
         found |= {"overrides": (), "model": None}
     return found
