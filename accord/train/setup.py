@@ -220,10 +220,11 @@ def pooled_texts(
     Returns:
         N distinct texts, none where states are not kept, and the (N, P) places asked for.
     """
-    found = dict.fromkeys(s for objective, _ in objectives for s in objective.sequences())
-    texts, limit = list(found), recipe.loop.cache_gb * GIGABYTE
-    still = not trainable(model.lm) and model.fusion is None and model.reader.causal
-    if not still or len(texts) * model.projection.hidden * 4 > limit:
+    texts: list[Sequence] = []
+    if not trainable(model.lm) and model.fusion is None and model.reader.causal:
+        embedded = (o for o, _ in objectives if isinstance(o, Contrastive))
+        texts = list(dict.fromkeys(s for o in embedded for s in o.sequences()))
+    if len(texts) * model.projection.hidden * 4 > recipe.loop.cache_gb * GIGABYTE:
         texts = []
     return texts, model.reader.ends(np.array([length(text) for text in texts], dtype=np.int64))
 
