@@ -76,7 +76,7 @@ class ModelReading:
     ) -> None:
         if not model.reader.causal:
             raise ModelError("an encoder does not write", "give a causal language model")
-        limit = int(getattr(model.lm.config, "max_position_embeddings", 0) or CONTEXT)
+        limit = model.longest or CONTEXT
         self._head = load.output_weights(model.lm)
         writer = Writer(model.lm, model.tokenizer, model.device)
         with torch.no_grad():

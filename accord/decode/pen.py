@@ -40,7 +40,7 @@ class Pen:
         if not model.reader.causal:
             raise ModelError("an encoder does not write", "give a causal language model")
         self.tokenizer = model.tokenizer
-        limit = int(getattr(model.lm.config, "max_position_embeddings", 0) or CONTEXT)
+        limit = model.longest or CONTEXT
         self._writer = Writer(model.lm, model.tokenizer, model.device)
         self._head = load.output_weights(model.lm)
         with torch.no_grad():

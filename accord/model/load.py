@@ -357,15 +357,18 @@ def run_all(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor | None) -> t
 
 def embed_tokens(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
     """(N, L) token ids -> (N, L, D) the embeddings that the first layer reads."""
-    table: nn.Module = base_model(model).get_input_embeddings()  # type: ignore[operator]
-    found: torch.Tensor = table(ids)
+    found: torch.Tensor = _token_table(model)(ids)
     return found
 
 
 def vocabulary(model: nn.Module) -> int:
     """V, how many tokens have an embedding."""
-    table: nn.Module = base_model(model).get_input_embeddings()  # type: ignore[operator]
-    return int(table.weight.shape[0])  # type: ignore[index]
+    return int(_token_table(model).weight.shape[0])  # type: ignore[index]
+
+
+def _token_table(model: nn.Module) -> nn.Module:
+    found: nn.Module = base_model(model).get_input_embeddings()  # type: ignore[operator]
+    return found
 
 
 def writes(model: nn.Module) -> bool:

@@ -149,9 +149,10 @@ class Reader:
         """(M, D) means over the beginnings of texts."""
         means = lower.new_empty((len(rows), lower.shape[-1]), dtype=torch.float32)
         tokens = torch.from_numpy(pad(sequences, self.fill)[0]).to(self.device)
+        embedded = load.embed_tokens(self.lm, tokens) if kinds.any() else lower
         for kind in np.unique(kinds):
             own = kinds == kind
-            read = lower if kind == 0 else load.embed_tokens(self.lm, tokens)
+            read = lower if kind == 0 else embedded
             weights = self._weights(MEANS[kind], tokens)
             found = weighted_means(read, weights, rows[own], counts[own], int(kind == 0))
             means[torch.from_numpy(own).to(self.device)] = found
