@@ -55,6 +55,9 @@ class RationaleConfig:
     """Weight of the cross-entropy on writing the rationale, then the answer."""
     facts: float = 0.0
     """Weight of the cross-entropy on one-hop questions over the graph's train triples."""
+    fact_form: Literal["answer", "both"] = "answer"
+    """answer: a one-hop question and its answers; both: also with the fact as a statement before
+    them, the form in which rationales need it."""
     fact_rows: int = 16
     """One-hop questions a step."""
     fact_limit: int = 20_000

@@ -10,8 +10,13 @@ from typing import NamedTuple
 from accord.errors import GraphError
 from accord.graph.graph import KnowledgeGraph
 from accord.text.questions import Hop, HopPath
-from accord.text.render import entity_name, one_line
-from accord.text.wording import attribute_statement, phrase_of, triple_statement, turned
+from accord.text.wording import (
+    attribute_statement,
+    phrase_of,
+    triple_statement,
+    triples_statement,
+    turned,
+)
 
 Key = tuple[str, str, str]
 REMEMBERED = 100_000
@@ -180,7 +185,5 @@ def _as(graph: KnowledgeGraph, fact: Fact, own: Step) -> Step | None:
 def _sentence(graph: KnowledgeGraph, first: Fact, group: dict[Key, Step]) -> str:
     if len(group) < 2:
         return fact_sentence(graph, first)
-    steps = list(group.values())
-    names = [one_line(entity_name(graph, step.target)) for step in steps]
-    before, _, after = triple_statement(graph, *steps[0]).rpartition(names[0])
-    return f"{before}{', '.join(names[:-1])} and {names[-1]}{after}"
+    subject, number, _ = next(iter(group.values()))
+    return triples_statement(graph, subject, number, [step.target for step in group.values()])

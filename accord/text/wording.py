@@ -6,6 +6,8 @@ questions for people and for rationales.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import RDF
 from accord.text.freebase import freebase_phrase, is_freebase
@@ -51,6 +53,20 @@ def triple_statement(graph: KnowledgeGraph, head: int, relation: int, tail: int)
     noun = _joined(phrase.noun, phrase.link, subject)
     before = "The" if _single(graph, head, relation) else article(noun).capitalize()
     return _sentence(f"{before} {noun} is {object_}")
+
+
+def triples_statement(graph: KnowledgeGraph, head: int, relation: int, tails: Sequence[int]) -> str:
+    """Triples with one head and one relation in one sentence, worded as `triple_statement` does.
+
+    Example:
+        ``Sudan shares a border with Chad, Egypt and Libya.``
+    """
+    statements = [triple_statement(graph, head, relation, tail) for tail in tails]
+    if len(tails) == 1 or phrase_of(graph, relation) is None:
+        return " ".join(statements)  # one by one where they are worded from the other end
+    names = [one_line(entity_name(graph, tail)) for tail in tails]
+    before, _, after = statements[0].rpartition(names[0])
+    return f"{before}{', '.join(names[:-1])} and {names[-1]}{after}"
 
 
 def attribute_statement(graph: KnowledgeGraph, attribute: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from accord.text.qa_prompts import (
 )
 from accord.text.questions import Question
 from accord.text.render import entity_name
+from accord.text.wording import attribute_statement, triples_statement
 from accord.train.recipe import Recipe
 
 Query = tuple[int, int | str]
@@ -141,24 +142,42 @@ def fact_texts(
     order = np.random.default_rng([seed, 6]).permutation(len(others)).tolist()
     chosen = [*first, *(others[i] for i in order)][: config.fact_limit]
     asking = Asking(graph)
-    return [
-        _text(model, question_prompt(_worded(asking, query, len(known[query]))), answer_line(names))
-        for query in chosen
-        if (names := known[query][: config.answers])
-    ]
+    texts: list[Text] = []
+    for query in chosen:
+        right = dict(list(known[query].items())[: config.answers])
+        question, end = _worded(asking, query, len(known[query])), answer_line(right)
+        texts.append(_text(model, question_prompt(question), end))
+        if config.fact_form == "both":
+            told = question_prompt(question, _stated(graph, query, list(right.values())))
+            opening = question_opening(question)
+            texts.append(_text(model, opening, told.removeprefix(opening) + end))
+    return texts
 
 
-def _answers(graph: KnowledgeGraph, properties: set[str]) -> dict[Query, list[str]]:
-    """Every query's answers in train, and attributes of some properties, in graph order."""
-    found: defaultdict[Query, dict[str, None]] = defaultdict(dict)
+def _stated(graph: KnowledgeGraph, query: Query, answers: Sequence[int]) -> str:
+    """A query's answers in a statement, as rationales by template state them."""
+    entity, asked = query
+    if isinstance(asked, str):
+        return " ".join(attribute_statement(graph, row) for row in answers)
+    return triples_statement(graph, entity, asked, answers)
+
+
+def _answers(graph: KnowledgeGraph, properties: set[str]) -> dict[Query, dict[str, int]]:
+    """Every query's answers in train, and attributes of some properties, in graph order.
+
+    Returns:
+        The answer's name -> its entity, or its row of `graph.attributes`.
+    """
+    found: defaultdict[Query, dict[str, int]] = defaultdict(dict)
     for head, relation, tail in graph.triples_of("train").tolist():
-        found[head, relation][entity_name(graph, tail)] = None
-        found[tail, relation + graph.num_relations][entity_name(graph, head)] = None
+        found[head, relation].setdefault(entity_name(graph, tail), tail)
+        found[tail, relation + graph.num_relations].setdefault(entity_name(graph, head), head)
     for entity in range(graph.num_entities) if properties else ():
-        for item in graph.attributes_of(entity):
+        for row in graph.attribute_rows(entity):
+            item = graph.attribute(int(row))
             if item.property in properties:
-                found[entity, item.property][item.value] = None
-    return {query: list(names) for query, names in found.items()}
+                found[entity, item.property].setdefault(item.value, int(row))
+    return dict(found)
 
 
 def _walked(graph: KnowledgeGraph, questions: Iterable[Question]) -> Iterator[Query]:

@@ -266,6 +266,24 @@ def test_gradient_caching_gives_the_gradient_of_kept_graphs() -> None:
     assert_same(first, second)
 
 
+def test_facts_are_learnt_as_answers_and_as_the_statements_that_rationales_make() -> None:
+    _, model, alone = setup_of(facts=1.0)
+    _, _, both = setup_of(facts=1.0, fact_form="both")
+    texts = both[0][0].facts
+    assert texts[::2] == alone[0][0].facts
+    decode = model.tokenizer.decode
+    said = [decode(text.sequence[0]) for text in texts]
+    # What stands before the answer is what a rationale says of the same triple.
+    first = QUESTIONS[0].rationale.split(". ")[0].rstrip(".") + "."
+    assert f"\nRationale: {first}\nAnswer:" in said[1]
+    for answer, told in zip(said[::2], said[1::2], strict=True):
+        question, end = answer.split("\nAnswer:")
+        assert told.startswith(question + "\nRationale: ") and told.endswith("\nAnswer:" + end)
+    assert all(
+        text.given < answer.given for text, answer in zip(texts[1::2], texts[::2], strict=True)
+    )
+
+
 def test_facts_are_the_paths_hops_first_and_then_the_relations_of_the_graph() -> None:
     _, model, objectives = setup_of(facts=1.0)
     texts = [model.tokenizer.decode(fact.sequence[0]) for fact in objectives[0][0].facts]
