@@ -3,10 +3,11 @@
     python benchmarks/kale.py [--sets umls-2h ...] [--arms sft kale ...] [--seeds 3] [--quick]
 
 For each set: questions with template rationales, split by the entities of their paths; one run that
-learns every fact on the paths as a one-hop question; from that one checkpoint every arm, with the
-same steps, questions a step and trials of the learning rate on valid, each stopped at its own best
-on valid. Measured on test: exact match, known and incorrect (a) over the facts that the checkpoint
-knew before tuning, the same for every arm, and (b) over those that the arm itself knows.
+learns every fact on the paths as a one-hop question, with and without the statement before its
+answer; from that one checkpoint every arm, with the same steps, questions a step and trials of the
+learning rate on valid, each stopped at its own best on valid. Measured on test: exact match, known
+and incorrect (a) over the facts that the checkpoint knew before tuning, the same for every arm, and
+(b) over those that the arm itself knows.
 
 Each cell (set, arm, seed) is a JSON file below --folder; a cell that is there is not made again, so
 the same command goes on where it was stopped, also inside a training run. Writes
@@ -56,9 +57,9 @@ ARMS = {
     "sft": Arm("kale/sft"),
     "sft-facts": Arm("kale/sft", ("rationale.facts=1",)),
     "sft-rationale": Arm("kale/sft-rationale", mode="rationale-written"),
-    "kale-without-ki": Arm("kale/without-ki"),
-    "kale-without-ka": Arm("kale/without-ka"),
-    "kale": Arm("kale"),
+    "kale-without-ki": Arm("kale/without-ki", mode="rationale-written"),
+    "kale-without-ka": Arm("kale/without-ka", mode="rationale-written"),
+    "kale": Arm("kale", mode="rationale-written"),
 }
 MAJORITY = "majority"
 """The most frequent answer of the relation path in train; comes with the first cell of a set."""
@@ -79,7 +80,7 @@ class Plan:
 
     def shared(self, steps: int) -> list[str]:
         """Settings that every arm trains with."""
-        every = max(1, steps // 6)
+        every = max(1, steps // 3)
         return [f"loop.steps={steps}", f"loop.validate_every={every}", *self.settings]
 
 
@@ -116,15 +117,9 @@ def covered(cache: Path, others: list[Path]) -> bool:
 def checkpoint(name: str, plan: Plan, facts: Path) -> Path:
     """The run that has the facts in."""
     run = plan.folder / name / "facts"
-    trained(
-        run,
-        "kale/sft",
-        SETS[name].graph,
-        plan.model,
-        facts,
-        plan.shared(plan.fact_steps),
-        run.parent,
-    )
+    settings = [*plan.shared(plan.fact_steps), "rationale.answer=0.3", "rationale.rows=32"]
+    graph = SETS[name].graph
+    trained(run, "kale/sft-rationale", graph, plan.model, facts, settings, run.parent)
     return run
 
 

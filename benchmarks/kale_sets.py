@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,15 @@ class Questions:
     """How many are generated."""
     shares: tuple[float, float, float] = (0.7, 0.1, 0.2)
     """Of train, valid and test, such that test has 1,000 or more."""
+    asked: QuestionConfig = field(default_factory=lambda: QuestionConfig(attributes=0.0))
+    """Which are generated."""
+
+
+ONE_ANSWER = QuestionConfig(attributes=0.0, intersections=0.0, max_answers=1)
 
 
 SETS = {
-    "geography-2h": Questions("geography", count=7000),
+    "geography-2h": Questions("geography", "", 2400, (0.4, 0.1, 0.5), ONE_ANSWER),
     "pathquestion-2h": Questions(
         "pathquestion-2h", "pathquestion/pq-2h.jsonl.gz", shares=(0.35, 0.1, 0.55)
     ),
@@ -55,7 +60,7 @@ def prepare(name: str, folder: Path, most: int) -> tuple[Path, Path]:
 
     Returns:
         The file of questions, and the file of one-hop questions over all facts on their paths
-        (train), of which some stand again as valid.
+        (train), each with its statement as rationale, of which some stand again as valid.
     """
     asked, facts = folder / "questions.jsonl.gz", folder / "facts.jsonl.gz"
     if asked.is_file() and facts.is_file():
@@ -63,13 +68,14 @@ def prepare(name: str, folder: Path, most: int) -> tuple[Path, Path]:
     source = SETS[name]
     graph = load_graph(source.graph)
     count = min(source.count, most) if most else source.count
-    found = list(generate_questions(graph, count, QuestionConfig(attributes=0.0)))
+    found = list(generate_questions(graph, count, source.asked))
     if source.file:
         found = published(source.file, graph)
         found = found[: most or None]
     ready = list(with_rationales(graph, split_by_entities(found, source.shares)))
     write_questions(asked, ready)
-    single = [replace(q, split="train") for q in fact_questions(graph, ready)]
+    stated = with_rationales(graph, fact_questions(graph, ready))
+    single = [replace(question, split="train") for question in stated]
     picks = np.random.default_rng(0).permutation(len(single))[:VALID_FACTS]
     # The facts have to be in: what is asked on valid is whether they are remembered.
     again = [replace(single[i], id=f"{single[i].id}-valid", split="valid") for i in picks]

@@ -71,6 +71,20 @@ class _Facts:
         known = self._known.of_query(start, asked).tolist()
         return tuple(entity_name(self.graph, entity) for entity in known)
 
+    def paths(self, key: Key) -> tuple[HopPath, ...]:
+        """One hop to each answer."""
+        start, asked = key
+        here = self.graph.entity_ids[start]
+        if isinstance(asked, str):
+            return tuple((Hop(here, asked, value),) for value in self.answers(key))
+        relation = self.graph.relation_ids[asked % self.graph.num_relations]
+        inverse = asked >= self.graph.num_relations
+        ends = [self.graph.entity_ids[end] for end in self._known.of_query(start, asked).tolist()]
+        return tuple(
+            (Hop(end, relation, here, True) if inverse else Hop(here, relation, end),)
+            for end in ends
+        )
+
     def worded(self, key: Key) -> str:
         start, asked = key
         if isinstance(asked, str):
@@ -147,7 +161,7 @@ def fact_questions(graph: KnowledgeGraph, questions: Iterable[Question]) -> list
         questions: Questions with paths; those without add nothing.
 
     Returns:
-        One-hop questions with all their answers, each once, without a split.
+        One-hop questions with all their answers and a path to each, each once, without a split.
 
     Raises:
         GraphError: A hop is no triple and no attribute of the graph.
@@ -160,7 +174,7 @@ def fact_questions(graph: KnowledgeGraph, questions: Iterable[Question]) -> list
     return [
         Question(
             f"fact-{number}", facts.worded(key), facts.answers(key), (hop.start,),
-            paths=((hop,),), hops=1, pattern=pattern_of((hop,)), source="facts of paths",
+            paths=facts.paths(key), hops=1, pattern=pattern_of((hop,)), source="facts of paths",
         )
         for number, (key, hop) in enumerate(keys.items())
     ]  # fmt: skip

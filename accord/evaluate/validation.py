@@ -97,8 +97,9 @@ def _by_questions(settings: Recipe, questions: list[Question]) -> Measure | None
         return None
     from accord.evaluate.graph_qa import GraphQaConfig, evaluate_graph_qa
 
+    written = settings.rationale.write > settings.rationale.answer
     config = GraphQaConfig(
-        mode="direct" if settings.rationale.answer else "rationale-written",
+        mode="rationale-written" if written else "direct",
         limit=settings.loop.validate_queries,
         seed=settings.seed,
     )
