@@ -138,9 +138,12 @@ def qa(
     ] = None,
     split: Split = "valid",
     mode: Annotated[
-        str,
-        typer.Option(help="Questions: direct, rationale-given (by the file) or rationale-written."),
-    ] = "direct",
+        str | None,
+        typer.Option(
+            help="Questions: direct, rationale-given (by the file) or rationale-written; default: "
+            "as the run has learnt to answer."
+        ),
+    ] = None,
     hops: Annotated[
         bool, typer.Option("--hops", help="Also ask for each question's facts one by one.")
     ] = False,
@@ -197,13 +200,14 @@ def qa(
             "questions need --qa FILE, triples none",
         )
     if questions:
+        from accord.evaluate.by_run import mode_of
         from accord.evaluate.graph_qa import GraphQaConfig
 
         _questions(
             run, graph, before, questions, out, as_json,
             GraphQaConfig(
-                split=split, mode=mode, shots=shots or 0, limit=limit or None, seed=seed,
-                hops=hops, hop_form=hop_form, known_from=str(known_from or ""),
+                split=split, mode=mode or mode_of(run), shots=shots or 0, limit=limit or None,
+                seed=seed, hops=hops, hop_form=hop_form, known_from=str(known_from or ""),
             ),
         )  # fmt: skip
         return

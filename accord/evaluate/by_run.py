@@ -63,3 +63,9 @@ def ranks_by_text(run: str | Path) -> bool:
     """Whether a run with structure embeddings has also learnt to rank by text."""
     config = Path(run) / "config.toml"
     return config.is_file() and load_config(Recipe, config).contrastive.weight > 0
+
+
+def mode_of(run: str | Path) -> str:
+    """How a run's questions are asked if nobody says: as it has learnt to answer them."""
+    config = Path(run) / "config.toml"
+    return load_config(Recipe, config).rationale.mode if config.is_file() else "direct"

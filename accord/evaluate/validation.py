@@ -97,9 +97,8 @@ def _by_questions(settings: Recipe, questions: list[Question]) -> Measure | None
         return None
     from accord.evaluate.graph_qa import GraphQaConfig, evaluate_graph_qa
 
-    written = settings.rationale.write > settings.rationale.answer
     config = GraphQaConfig(
-        mode="rationale-written" if written else "direct",
+        mode=settings.rationale.mode,
         limit=settings.loop.validate_queries,
         seed=settings.seed,
     )

@@ -101,6 +101,11 @@ class RationaleConfig:
             )
 
     @property
+    def mode(self) -> str:
+        """How questions are asked of what learns so: a mode of `accord eval qa`."""
+        return "rationale-written" if self.write > self.answer else "direct"
+
+    @property
     def needs_rationale(self) -> bool:
         """Whether any part reads a rationale."""
         return bool(self.answer_with or self.kl or self.write)

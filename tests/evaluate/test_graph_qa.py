@@ -10,11 +10,12 @@ import pytest
 
 from accord.errors import ConfigError, DataError, GraphError
 from accord.evaluate.graph_qa import GraphQaConfig, evaluate_graph_qa, load_questions
-from accord.evaluate.hops import Cells, Hops
+from accord.evaluate.hops import Cells, Hops, fact_questions
 from accord.evaluate.protocol import Int64
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
 from accord.text.questions import Hop, Question, write_questions
+from accord.text.render import entity_name
 
 COUNT = 6
 
@@ -178,6 +179,22 @@ def test_an_intersection_needs_the_hops_of_every_topic() -> None:
     assert len(Hops(Knower({}), graph, "question").ask([both])[0]) == 4
     assert len(Hops(Knower({}), graph, "question").ask([replace(both, topics=())])[0]) == 2
     assert Hops(Knower({}), graph, "question").ask([replace(both, paths=())]) == [()]
+
+
+def test_facts_of_paths_are_asked_once_with_a_path_to_every_answer() -> None:
+    graph, questions = world()
+    asked = {question.question: question for question in fact_questions(graph, questions)}
+    assert sorted(q.pattern for q in asked.values()) == ["currency"] * COUNT + ["~capital"] * COUNT
+    shared = Hop("land2", "currency", "coin0"), Hop("land4", "currency", "coin0")
+    turned = replace(questions[2], paths=((replace(shared[0], inverse=True),),))
+    fact = fact_questions(graph, [turned])[0]
+    assert fact.answers == ("land2", "land4")
+    assert fact.paths == tuple((replace(hop, inverse=True),) for hop in shared)
+    for question in (fact, *asked.values()):
+        names = [entity_name(graph, graph.entity(p[0].end)) for p in question.paths]
+        assert list(question.answers) == names
+    valued = replace(questions[1], paths=((Hop("land1", "population", "1000"),),))
+    assert fact_questions(graph, [valued])[0].paths == valued.paths
 
 
 def test_cells_by_count() -> None:

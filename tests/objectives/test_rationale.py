@@ -10,7 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accord.config import to_toml
 from accord.errors import ConfigError
+from accord.evaluate.by_run import mode_of
 from accord.model import load
 from accord.model.saving import trainable
 from accord.objectives.base import Teacher, TeacherOutput
@@ -293,6 +295,14 @@ def test_facts_are_the_paths_hops_first_and_then_the_relations_of_the_graph() ->
     assert len(first) == 2
     _, model, objectives = setup_of(facts=1.0, fact_limit=1)
     assert len(objectives[0][0].facts) == 1
+
+
+def test_a_run_is_asked_as_it_has_learnt_to_answer(tmp_path: Path) -> None:
+    assert mode_of(tmp_path) == mode_of("smollm2-135m-q4") == "direct"
+    for write, mode in ((0.3, "direct"), (0.5, "rationale-written")):
+        recipe = tiny_recipe(rationale={"weight": 1.0, "answer": 0.3, "write": write})
+        (tmp_path / "config.toml").write_text(to_toml(recipe), encoding="utf-8")
+        assert mode_of(tmp_path) == recipe.rationale.mode == mode
 
 
 def test_the_teacher_is_measured_as_it_would_write() -> None:
