@@ -220,10 +220,12 @@ def _with_header(
         raise DataError("the file has no row", path)
     columns = columns_of(first[1], known)
     meanings = [column.meaning for column in columns]
-    # One word could be an id by chance (UMLS has an entity named "entity"); two are a header.
-    if "id" in meanings and (len(columns) == 1 or len(set(meanings) - {""}) > 1):
+    # One word could be an id by chance (UMLS has an entity named "entity"); two are a header. A CSV
+    # file has one always.
+    stated, is_csv = len(set(meanings) - {""}), suffix_of(path) == ".csv"
+    if "id" in meanings and (is_csv or len(columns) == 1 or stated > 1):
         return columns, rows
-    if suffix_of(path) == ".csv":
+    if is_csv:
         raise DataError(
             f"no column for the id among {first[1]}",
             path,

@@ -52,6 +52,14 @@ def test_tsv_with_and_without_header_byte_order_mark_and_windows_lines(tmp_path:
     assert triples(import_graph(tmp_path / "g.tsv")) == {("a", "r", "b")}
 
 
+def test_a_csv_of_an_id_and_attributes_alone_is_a_table_of_nodes(tmp_path: Path) -> None:
+    (tmp_path / "edges.csv").write_text("head,relation,tail\na,r,b\n")
+    (tmp_path / "nodes.csv").write_text("id,population:int\na,12\n")
+    graph = import_graph(tmp_path)
+    [item] = graph.attributes_of(graph.entity("a"))
+    assert (item.property, item.value, item.datatype) == ("population", "12", XSD + "integer")
+
+
 def test_neo4j_style_node_and_edge_files(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text(
         "id:ID(Person),name,born:int,nick:string[],:LABEL\n"
