@@ -155,16 +155,20 @@ class Guide:
         """Follows the best plan, or abstains where it is not sure enough.
 
         Args:
-            retrieved: Plans.
+            retrieved: Plans. Where the best begins at an entity in play while the question names
+                others, nothing is answered: the path is not about what was asked.
             sure: Probability that the best one is meant; None asks the confidence.
         """
+        other = self._named_instead(retrieved) if sure is None and retrieved.ranked else ""
         sure = self.confidence(retrieved) if sure is None else sure
         text = retrieved.ranked[0].known.text if retrieved.ranked else ""
         others = tuple((r.known.text, math.exp(r.logprob)) for r in retrieved.ranked[1:4])
         reason = retrieved.why()
         answers: tuple[Answer, ...] = ()
         citations: tuple[Citation, ...] = ()
-        if retrieved.ranked and sure < self.confidence.threshold:
+        if other:
+            sure, reason = 0.0, f"the question names {other!r}, which no path begins at; {reason}"
+        elif retrieved.ranked and sure < self.confidence.threshold:
             limit = self.confidence.threshold
             reason = f"confidence {sure:.2f} is below the threshold {limit:.2f}; {reason}"
         elif retrieved.ranked:
@@ -172,6 +176,14 @@ class Guide:
             answers, citations = read_off(self.plans, plan, sure)
         asked = retrieved.question
         return Answered(asked, answers, citations, sure, reason, text, others)
+
+    def _named_instead(self, retrieved: Retrieved) -> str:
+        """What a question names where its best plan begins at an entity that it does not name."""
+        best = retrieved.ranked[0].topic
+        named = [] if best.named else self.retriever.named(retrieved.question)
+        if any(topic.entity == best.entity for topic in named):
+            return ""
+        return named[0].text if named else ""
 
 
 def read_off(

@@ -13,7 +13,7 @@ from accord.decode.confidence import Confidence, fit_confidence, threshold_for
 from accord.decode.guided import Answered, Citation, Guide, holds, read_off
 from accord.decode.plans import Known, Plan, Plans
 from accord.decode.ranking import rank
-from accord.decode.retrieve import RetrieveConfig
+from accord.decode.retrieve import RetrieveConfig, Start
 from accord.errors import ConfigError, DataError
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
@@ -121,6 +121,26 @@ def test_what_is_not_sure_is_not_answered(tiny_graph: KnowledgeGraph) -> None:
     assert answered.abstained and "below the threshold" in answered.reason
     assert not ask(tiny_graph, "Who invented the wheel in Japan?", threshold=0.0).abstained
     assert not ask(tiny_graph, "What is the capital of Japan?", threshold=0.5).abstained
+
+
+def test_a_path_from_what_the_question_does_not_name_is_not_an_answer() -> None:
+    builder = GraphBuilder("two")
+    builder.relation("capital", "has the capital", "is the capital of")
+    builder.triple("Peru", "capital", "Lima")
+    builder.triple("Chile", "capital", "Santiago")
+    graph = builder.build()
+    guide = Guide(graph, confidence=Confidence(threshold=0.0))
+
+    def of_chile(question: str) -> Answered:
+        retriever, chile = guide.retriever, graph.entity("Chile")
+        start = Start(guide.plans.start(chile), retriever.in_play(chile, 1.0))
+        return guide.answer(retriever.among(question, [start]))
+
+    wrong = of_chile("What is the capital of Peru?")
+    assert wrong.abstained and wrong.confidence == 0 and not wrong.citations
+    assert "the question names 'Peru', which no path begins at" in wrong.reason
+    for question in ("What is its capital?", "What is the capital of Chile?"):
+        assert names(of_chile(question)) == ["Santiago"]
 
 
 def test_an_entity_alone_and_a_graph_without_triples() -> None:
