@@ -178,8 +178,7 @@ class TextEncoder(nn.Module):
     @property
     def limit(self) -> int:
         """Tokens of a text at most, special ones among them."""
-        stated = int(getattr(self.lm.config, "max_position_embeddings", 512))
-        return min(stated, int(self.tokenizer.model_max_length))
+        return min(load.stated_context(self.lm) or 512, int(self.tokenizer.model_max_length))
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Texts to tokens.

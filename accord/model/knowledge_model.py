@@ -121,7 +121,7 @@ class KnowledgeModel(nn.Module):
     @property
     def longest(self) -> int:
         """Tokens of a text at most; 0 where the model states no limit."""
-        stated = int(getattr(self.lm.config, "max_position_embeddings", 0) or 0)
+        stated = load.stated_context(self.lm)
         if self.reader.causal:
             return stated
         return min(stated or 512, int(self.tokenizer.model_max_length)) - 2  # its frame

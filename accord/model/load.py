@@ -386,6 +386,11 @@ def _given(model: nn.Module, mask: torch.Tensor | None) -> dict[str, Any]:
     return {"attention_mask": mask.long(), "position_ids": positions, "use_cache": False}
 
 
+def stated_context(model: nn.Module) -> int:
+    """Tokens that a model says it reads at most; 0 where it says nothing."""
+    return int(getattr(model.config, "max_position_embeddings", 0) or 0)
+
+
 def output_weights(model: nn.Module) -> nn.Module:
     """The language-model head: hidden (…, D) -> logits (…, V); an encoder has none."""
     if not writes(model):

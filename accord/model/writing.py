@@ -158,7 +158,7 @@ class Writer:
         return sums.index_add_(0, keep.nonzero()[:, 0], found).cpu().numpy()
 
     def _check_context(self, rows: list[Ids], longest: list[int]) -> None:
-        limit = int(getattr(self.lm.config, "max_position_embeddings", 0) or 0)
+        limit = load.stated_context(self.lm)
         most = max((len(row) + more for row, more in zip(rows, longest, strict=True)), default=0)
         if limit and most > limit:
             raise ModelError(
