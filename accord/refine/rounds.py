@@ -251,7 +251,9 @@ class _Rounds:
         found = suggest(run, graph, self.config, self.settings.seed, number)
         with Queue(self.folder / GRAPH) as queue:
             queue.add(found.items, found.who, graph)
-        ids = [item_id(item) for item in found.items]
+            # What was decided before is no question any more, though a scan may find it again.
+            unsettled = {entry.id for entry in queue.entries()}
+        ids = [key for item in found.items if (key := item_id(item)) in unsettled]
         scan = {"scan": found.scan, "items": ids, "decided": found.decided}
         RunFolder(run).write_json(SCAN, scan)
 

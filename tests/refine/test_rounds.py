@@ -24,8 +24,9 @@ from accord.graph.formats import write_graph
 from accord.graph.load import load_graph
 from accord.graph.noise import Noise, plant, write_truth
 from accord.graph.patches import Patch, Statement
-from accord.refine.changers import random_changes
-from accord.refine.entry import Decision
+from accord.refine.changers import Suggested, id_triples, random_changes
+from accord.refine.entry import Decision, item_id
+from accord.refine.items import Item
 from accord.refine.patch import patch_log
 from accord.refine.queue import Queue
 from accord.refine.rounds import CHANGED, GRAPH, PATCH, REVIEW, ROUNDS, RoundsResult, run_rounds
@@ -163,6 +164,26 @@ def test_people_decide_by_file_and_what_they_reject_stays_rejected(
     assert len(result.rounds) == 2
     again = result.review.read_text() if result.review else ""
     assert rejected and not any(identifier in again for identifier in rejected)
+
+
+def test_what_was_rejected_before_does_not_stand_for_a_review(
+    spoilt: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong, right, new = (
+        Item("flag", *triple, score=1.0, probability=0.9)
+        for triple in id_triples(load_graph(spoilt[0]), load_graph(spoilt[0]).triples[:3])
+    )
+    found = {1: [wrong, right], 2: [right, new]}
+    monkeypatch.setattr(
+        rounds_module, "suggest", lambda *given: Suggested(found[given[-1]], "a run", False, {})
+    )
+    settings, told = recipe(None, above=None), Told()
+    run_rounds(tmp_path / "out", spoilt[0], 2, settings, told)
+    with Queue(tmp_path / "out" / GRAPH) as queue:
+        queue.decide([Decision(item_id(wrong), "accept"), Decision(item_id(right), "reject")])
+    result = run_rounds(tmp_path / "out", spoilt[0], 2, settings, told)
+    assert len(result.rounds) == 2 and result.state == "review"
+    assert result.review is not None and item_id(new) in result.review.read_text()
 
 
 def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
