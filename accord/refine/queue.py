@@ -200,11 +200,17 @@ class Queue(Closing):
         Raises:
             GraphError: The queue has none.
         """
-        state = self._states().get(identifier)
-        if state is None:
-            raise GraphError(f"the queue has no item {identifier!r}", "ids are in its export")
-        name = STATES[state] + identifier
-        return read_entry(name, self.store.graph(name))
+        return self._named([identifier])[0]
+
+    def _named(self, identifiers: Iterable[str]) -> list[Entry]:
+        """Items by their ids; what the queue has is listed once for all of them."""
+        states, found = self._states(), []
+        for identifier in identifiers:
+            if identifier not in states:
+                raise GraphError(f"the queue has no item {identifier!r}", "ids are in its export")
+            name = STATES[states[identifier]] + identifier
+            found.append(read_entry(name, self.store.graph(name)))
+        return found
 
     def decide(self, decisions: Sequence[Decision], new: Sequence[Entry] = ()) -> list[Entry]:
         """Keeps decisions, all of them or none; an earlier one about the same item gives way.
@@ -221,7 +227,7 @@ class Queue(Closing):
             ConfigError: An edit that says nothing.
         """
         told = {d.id: d for d in decisions if d.verdict != "skip"}
-        before = [self.entry(identifier) for identifier in told]
+        before = self._named(told)
         after = [self._decided(entry, told[entry.id]) for entry in before]
         brought = [e.item for e in new if e.original is not None]
         edited = [e.item for e in after if told[e.id].statement is not None]

@@ -121,6 +121,16 @@ def test_above_takes_only_what_is_likely_enough(queue: Queue) -> None:
         queue.above(95)
 
 
+def test_the_queue_is_listed_once_however_many_decisions(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    real = queue.store.graphs
+    monkeypatch.setattr(queue.store, "graphs", lambda p: [listed.append(p), real(p)][1])
+    assert len(queue.decide([verdict(item, "accept") for item in ITEMS])) == 3
+    assert len(listed) == 3, "once a state"
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
 def test_a_file_goes_out_and_into_another_queue(
     suffix: str, queue: Queue, tmp_path: Path, tiny_graph: KnowledgeGraph
