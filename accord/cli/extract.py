@@ -32,7 +32,7 @@ def extract(
     from accord.evaluate.extraction_files import check_target, write_triples
     from accord.evaluate.extractor import Extractor
     from accord.progress import track
-    from accord.text.pieces import read_pieces
+    from accord.text.pieces import READ_BYTES, read_pieces
 
     check_target(out)
     if not file.is_file():
@@ -40,7 +40,7 @@ def extract(
     known = open_graph(run, graph)
     reader = TextReader(Extractor.open(run), known, threshold)
     with track("extracting", file.stat().st_size, "bytes") as advance:
-        read = reader.read(read_pieces(file, advance))
+        read = reader.read(read_pieces(file, advance, READ_BYTES))
         found = merge(replace(item, source=file.name) for item in read)
     kept = [item for item in found if not (new and item.known)]
     write_triples(out, kept)

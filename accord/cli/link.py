@@ -48,8 +48,9 @@ def link(
     file = _file(text)
     known = open_graph(run, graph)
     index = MentionIndex(known, config)
-    pieces = iter([text]) if file is None else _pieces(file)
-    if _has_learnt(run):
+    learnt = _has_learnt(run)
+    pieces = iter([text]) if file is None else _pieces(file, learnt)
+    if learnt:
         records = _judged(run, index, pieces, candidates)
     else:
         records = (_record(known, mention, candidates) for mention in index.stream(pieces))
@@ -81,13 +82,13 @@ def _file(text: str) -> Path | None:
     return None
 
 
-def _pieces(file: Path) -> Iterator[str]:
-    """The text of a file, piece by piece, with progress."""
+def _pieces(file: Path, model: bool) -> Iterator[str]:
+    """The text of a file, piece by piece, with progress; small ones where a model reads it."""
     from accord.progress import track
-    from accord.text.pieces import read_pieces
+    from accord.text.pieces import PIECE_BYTES, READ_BYTES, read_pieces
 
     with track("linking", file.stat().st_size, "bytes") as advance:
-        yield from read_pieces(file, advance)
+        yield from read_pieces(file, advance, READ_BYTES if model else PIECE_BYTES)
 
 
 def _has_learnt(run: str) -> bool:

@@ -16,7 +16,7 @@ from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
 from accord.progress import track
 from accord.text.new_entities import NewEntities
-from accord.text.pieces import read_pieces
+from accord.text.pieces import READ_BYTES, read_pieces
 from accord.train.extraction import text_files
 
 EVIDENCE = ("evidence.jsonl", "evidence.nq")
@@ -88,7 +88,7 @@ def _read(reader: TextReader, files: Sequence[Path]) -> Iterator[Extracted]:
     size = sum(path.stat().st_size for path in files)
     with track("reading texts", size, "bytes") as advance:
         for path in files:
-            for item in reader.read(read_pieces(path, advance)):
+            for item in reader.read(read_pieces(path, advance, READ_BYTES)):
                 yield replace(item, source=path.name)
 
 

@@ -12,19 +12,24 @@ from typing import IO, cast
 from accord.errors import DataError
 
 PIECE_BYTES = 1 << 20
+READ_BYTES = 1 << 13
+"""Of a text that a model reads: about a second of its time, so that progress is seen."""
 
 
-def read_pieces(path: str | Path, advance: Callable[[int], None] | None = None) -> Iterator[str]:
+def read_pieces(
+    path: str | Path, advance: Callable[[int], None] | None = None, size: int = PIECE_BYTES
+) -> Iterator[str]:
     """The text of a UTF-8 file, plain or gzipped (``.gz``), piece by piece.
 
     Line ends and a byte order mark stay as they are, so that offsets fit the file's own text.
 
     Args:
         path: The file.
-        advance: Is told the bytes just read of the file as it lies on the disk.
+        advance: Is told the bytes just used of the file as it lies on the disk.
+        size: Bytes of a piece.
 
     Yields:
-        Pieces of about a mebibyte, cut anywhere but never inside a character.
+        Pieces of about that size, cut anywhere but never inside a character.
 
     Raises:
         DataError: The file cannot be read or is not UTF-8; the message names the line.
@@ -35,7 +40,7 @@ def read_pieces(path: str | Path, advance: Callable[[int], None] | None = None) 
         with file.open("rb") as raw:
             stream = gzip.GzipFile(fileobj=raw) if file.suffix.lower() == ".gz" else raw
             done = 0
-            for piece in iter(lambda: cast(IO[bytes], stream).read(PIECE_BYTES), b""):
+            for piece in iter(lambda: cast(IO[bytes], stream).read(size), b""):
                 text = decoder.decode(piece)
                 line += text.count("\n")
                 yield text

@@ -19,7 +19,7 @@ from accord.objectives.linking import NIL, Linking, LinkItem
 from accord.objectives.modelling import MaskRules, Modelling
 from accord.objectives.relations import ReadExample, Relations, RelationsConfig, Vocabulary
 from accord.objectives.spans import Spans, TaggedText, types_of
-from accord.progress import say
+from accord.progress import say, track
 from accord.text.annotated import read_annotated, write_annotated
 from accord.text.candidates import Candidates
 from accord.text.corpora import load_corpus
@@ -100,13 +100,18 @@ def gather_examples(
     files = list(texts)
     if _needs_graph(recipe) and (files or recipe.descriptions):
         source = DistantSource(graph, MentionIndex(graph))
-        for path in files:
-            found += source.texts(read_pieces(path))
+        with track("reading texts", sum(map(_size, files)), "bytes") as advance:
+            for path in files:
+                found += source.texts(read_pieces(path, advance))
         found += source.descriptions() if recipe.descriptions else []
     held = sample(held, recipe.loop.validate_queries, recipe.seed)
     held = held if recipe.loop.validate_every else []
     say(f"{len(found):,} texts with mentions to learn from, {len(held):,} held out")
     return found + held
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _part(
