@@ -17,7 +17,7 @@ from accord.progress import say
 from accord.text.annotated import all_pairs, group_spans
 from accord.text.examples import MentionExample, RelationExample
 from accord.text.properties import statements, typed_properties
-from accord.text.sentences import Sentence, sentences
+from accord.text.sentences import Sentence, names_of, sentences
 from accord.train.extraction import read_examples
 
 BLOCK = 64
@@ -102,7 +102,7 @@ class TextReader:
             pieces: The text's pieces in order.
             advance: Is told how many sentences were read.
         """
-        found = sentences(pieces)
+        found = sentences(pieces, names=names_of(self.names.index))
         while block := list(itertools.islice(found, BLOCK)):
             yield from self._block(block)
             if advance is not None:

@@ -10,7 +10,7 @@ from accord.evaluate.extractor import Extractor
 from accord.text.candidates import Candidates
 from accord.text.examples import LabelledSpan, MentionExample, RelationExample
 from accord.text.mentions import Candidate, MentionIndex
-from accord.text.sentences import sentences
+from accord.text.sentences import names_of, sentences
 from accord.train.extraction import link_items
 
 BLOCK = 64
@@ -49,7 +49,8 @@ def link_text(extractor: Extractor, index: MentionIndex, pieces: Iterable[str]) 
         Names from left to right, those that stand for nothing in the graph too.
     """
     extractor.needs("linking")
-    candidates, found = Candidates(index.graph, index), sentences(pieces)
+    candidates = Candidates(index.graph, index)
+    found = sentences(pieces, names=names_of(index))
     twice = extractor.recipe.linking.twice
     while block := list(itertools.islice(found, BLOCK)):
         # An empty id: known to be asked for, and which entity is not said.

@@ -16,7 +16,7 @@ from accord.text.annotated import all_pairs, group_spans
 from accord.text.examples import LabelledSpan, MentionExample, RelationExample
 from accord.text.mentions import Mention, MentionIndex
 from accord.text.render import entity_name, one_line
-from accord.text.sentences import sentences
+from accord.text.sentences import names_of, sentences
 
 SURE = 0.5
 
@@ -52,7 +52,7 @@ class DistantSource:
 
     def texts(self, pieces: Iterable[str]) -> Iterator[RelationExample]:
         """The sentences of a text that name at least two entities."""
-        for sentence in sentences(pieces):
+        for sentence in sentences(pieces, names=names_of(self.index)):
             example = self.label(sentence.text)
             if len(example.things) > 1:
                 yield example

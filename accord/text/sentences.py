@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from accord.text.mentions import MentionIndex
 
 LONGEST = 600
+AHEAD = 2
+"""So many of the longest sentences must follow before a cut is sure."""
 # A full stop ends a sentence before a space and a letter that is not small; it does not after one
-# capital (J. Smith) or within a word of stops (U.S.). Wide stops need no space.
+# capital (J. Smith) or within a word of stops (U.S.). Wide stops need no space. A line that goes on
+# with a small letter is a line of a paragraph.
 END = re.compile(
-    r"\n\s*|(?<=[。！？])|(?<![\s.]\S)(?<![A-ZÀ-Þ])[.!?…]+[\"'”»)\]]*\s+(?=[^\sa-zß-ÿ])"
+    r"\n[^\S\n]*(?=\n)\s*|\n\s*+(?![a-zß-ÿ])|(?<=[。！？])"
+    r"|(?<![\s.]\S)(?<![A-ZÀ-Þ])[.!?…]+[\"'”»)\]]*\s+(?=[^\sa-zß-ÿ])"
 )
+TITLE = re.compile(
+    r"\b(?:Dr|Mr|Mrs|Ms|Mme|Prof|St|Ste|Mt|Ft|Gen|Col|Maj|Capt|Lt|Sgt|Rev|Gov|Sen|Rep|Pres)$"
+)
+"""Short forms that a name follows: their full stop ends no sentence."""
+Names = Callable[[str], Iterable[tuple[int, int]]]
+"""Where names stand in a text, from left to right; they do not overlap."""
 
 
 class Sentence(NamedTuple):
@@ -22,12 +36,16 @@ class Sentence(NamedTuple):
     text: str
 
 
-def sentences(pieces: Iterable[str], longest: int = LONGEST) -> Iterator[Sentence]:
+def sentences(
+    pieces: Iterable[str], longest: int = LONGEST, names: Names | None = None
+) -> Iterator[Sentence]:
     """The sentences of a text that comes in pieces, cut anywhere.
 
     Args:
-        pieces: The text's pieces in order.
+        pieces: The text's pieces in order; where they are cut makes no difference.
         longest: Characters of a sentence at most; a longer one is cut, at a space where it has one.
+        names: Finds names that no cut may divide, such as "St. Louis" or one that goes on in the
+            next line; one that is longer than `longest` is divided all the same.
 
     Yields:
         Sentences in order without the white space around them; empty ones are left out.
@@ -36,28 +54,59 @@ def sentences(pieces: Iterable[str], longest: int = LONGEST) -> Iterator[Sentenc
         >>> [tuple(s) for s in sentences(["Osaka is big. It lies ", "in Japan."])]
         [(0, 'Osaka is big.'), (14, 'It lies in Japan.')]
     """
-    rest, base = "", 0
+    rest, base, first = "", 0, 0
     for piece in pieces:
         rest += piece
-        # The last two sentences may still change: what follows tells whether a stop ends one.
-        ends = [match.end() for match in END.finditer(rest)][:-1]
-        settled = ends[-1] if ends else 0
-        while len(rest) - settled > 2 * longest:
-            settled += _space(rest[settled : settled + longest], longest)
-        yield from _cut(rest[:settled], base, longest)
-        rest, base = rest[settled:], base + settled
-    yield from _cut(rest, base, longest)
+        if len(rest) < 4 * AHEAD * longest:
+            continue  # looked at in larger parts, so that tiny pieces cost no more
+        sure, done = len(rest) - AHEAD * longest, first
+        for start, end in _places(rest, first, longest, names):
+            if end > sure:
+                break
+            yield from _trimmed(rest, start, end, base)
+            done = end
+        if done:  # the character before a sentence tells how it begins
+            rest, base, first = rest[done - 1 :], base + done - 1, 1
+    for start, end in _places(rest, first, longest, names):
+        yield from _trimmed(rest, start, end, base)
 
 
-def _cut(text: str, base: int, longest: int) -> Iterator[Sentence]:
-    start = 0
-    for end in [*(m.end() for m in END.finditer(text)), len(text)]:
+def names_of(index: MentionIndex | None) -> Names | None:
+    """What finds the names of a graph for `sentences`; None without a graph."""
+    if index is None:
+        return None
+    return lambda text: ((mention.start, mention.end) for mention in index.find(text))
+
+
+def _places(text: str, start: int, longest: int, names: Names | None) -> Iterator[tuple[int, int]]:
+    """Where sentences begin and end from a place on, the white space behind them included."""
+    whole = [] if names is None else list(names(text))
+    for end in [*(end for end in _ends(text, whole) if end > start), len(text)]:
         while end - start > longest:
             middle = start + _space(text[start : start + longest], longest)
-            yield from _trimmed(text, start, middle, base)
+            name = _around(middle, whole)
+            middle = name[0] if name is not None and name[0] > start else middle
+            yield start, middle
             start = middle
-        yield from _trimmed(text, start, end, base)
-        start = end
+        if end > start:
+            yield start, end
+            start = end
+
+
+def _ends(text: str, whole: list[tuple[int, int]]) -> Iterator[int]:
+    """Ends of sentences; none behind a title or within a name."""
+    for match in END.finditer(text):
+        is_title = match[0][:1] == "." and TITLE.search(
+            text, max(0, match.start() - 5), match.start()
+        )
+        if not is_title and _around(match.end(), whole) is None:
+            yield match.end()
+
+
+def _around(cut: int, whole: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """The name that a cut would divide."""
+    at = bisect_left(whole, (cut, 0)) - 1
+    return whole[at] if at >= 0 and whole[at][1] > cut else None
 
 
 def _space(text: str, limit: int) -> int:

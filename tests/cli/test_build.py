@@ -12,17 +12,21 @@ from typing import Any
 import pytest
 from torch.nn import ParameterDict
 
+from accord import progress
 from accord.api import train_run
 from accord.cli.main import main
 from accord.errors import ConfigError, DataError
 from accord.evaluate.extraction import TextReader
 from accord.evaluate.extraction_names import NameReader
 from accord.evaluate.extractor import Extractor
+from accord.evaluate.link_text import link_text
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import XSD
 from accord.objectives.spans import SpansConfig
+from accord.text.distant import DistantSource
 from accord.text.examples import LabelledSpan, MentionExample
+from accord.text.mentions import MentionIndex
 from accord.text.sentences import sentences
 from accord.text.tags import FoundSpan
 from tests.conftest import build_tiny_graph
@@ -206,6 +210,36 @@ def test_link_judges_names_by_the_run(
     file.write_text("x " * 90_000 + "Osaka", encoding="utf-8")
     code, found = call(capsys, "link", run, file)
     assert [m["start"] for m in found["mentions"]] == [180_000]
+
+
+def test_names_with_stops_and_line_ends_are_linked_and_read(run: Path) -> None:
+    builder = GraphBuilder("stops")
+    for key, name in (("inc", "Acme Inc. Ltd."), ("ny", "New York"), ("louis", "St. Louis")):
+        builder.entity(key, name)
+    builder.triple("inc", "city_of", "ny")
+    graph, text = builder.build(), "To St. Louis. By Acme Inc. Ltd. from New\nYork! It ends."
+    opened, index = Extractor.open(run), MentionIndex(graph)
+    found = list(link_text(opened, index, [text]))
+    assert [m.text for m in found] == [m.text for m in index.find(text)]
+    assert [m.text for m in found] == ["St. Louis", "Acme Inc. Ltd.", "New\nYork"]
+    example = next(DistantSource(graph, index).texts([text]))
+    assert example.mentions.text == "By Acme Inc. Ltd. from New\nYork!"
+    assert example.facts == ((0, "city_of", 1),)
+    bare = replace(opened, link_head=ParameterDict(), span_head=ParameterDict())
+    said = {(r.start, r.sentence) for r in TextReader(bare, graph, 0.0).read([text])}
+    assert said == {(14, example.mentions.text)}
+
+
+def test_progress_is_seen_within_a_file(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    file = tmp_path / "long.txt"
+    file.write_text("Nothing is said here. " * 1000, encoding="utf-8")
+    for args in (("link", run, file), ("extract", run, file, "--out", tmp_path / "o.jsonl")):
+        assert main([*map(str, args)]) == 0
+        assert f"8,192/{file.stat().st_size:,} bytes" in capsys.readouterr().err
 
 
 def no_relation_graph() -> KnowledgeGraph:

@@ -18,7 +18,6 @@ from accord.text.distant import DistantSource
 from accord.text.examples import RelationExample
 from accord.text.links import entity_part, load_links
 from accord.text.mentions import MentionIndex
-from accord.text.sentences import sentences
 from tests.conftest import build_tiny_graph
 
 
@@ -163,28 +162,6 @@ def test_distant_supervision_needs_train_triples() -> None:
     graph = builder.build()
     with pytest.raises(GraphError, match="no train triple"):
         DistantSource(graph, MentionIndex(graph))
-
-
-@given(
-    st.lists(st.sampled_from(["a. B", "J. R", "\n", "。", " ", "x" * 30, "é́", "🙂", "! Ö"])),
-    st.integers(1, 7),
-)
-def test_sentences_keep_every_character_once(parts: list[str], size: int) -> None:
-    text = "".join(parts)
-    pieces = [text[i : i + size] for i in range(0, len(text), size)]
-    for found in (list(sentences([text], 40)), list(sentences(pieces, 40))):
-        assert all(text[s.start : s.start + len(s.text)] == s.text for s in found)
-        assert all(len(s.text) <= 40 for s in found)
-        assert "".join("".join(s.text.split()) for s in found) == "".join(text.split())
-        ends = [0, *(s.start + len(s.text) for s in found)]
-        assert all(s.start >= end for s, end in zip(found, ends, strict=False))
-
-
-def test_a_megabyte_without_a_line_end_is_cut_at_spaces() -> None:
-    text = "word " * 200_000
-    found = list(sentences(text[i : i + 65536] for i in range(0, len(text), 65536)))
-    assert sum(s.text.count("word") for s in found) == 200_000
-    assert max(len(s.text) for s in found) <= 600
 
 
 def test_candidates_are_those_called_so_then_those_with_its_words() -> None:
