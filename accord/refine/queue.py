@@ -229,18 +229,32 @@ class Queue(Closing):
         told = {d.id: d for d in decisions if d.verdict != "skip"}
         before = self._named(told)
         after = [self._decided(entry, told[entry.id]) for entry in before]
-        brought = [e.item for e in new if e.original is not None]
+        brought = [e.item for e in new if self._is_foreign(e)]
         edited = [e.item for e in after if told[e.id].statement is not None]
         self._check_edits([*edited, *brought])
         self._put([*new, *after], [STATES[entry.state] + entry.id for entry in before])
         return after
 
+    def accepts(self, decision: Decision) -> bool:
+        """Whether `decide` would take a decision; all that can be wrong is what it refers to."""
+        try:
+            after = self._decided(self.entry(decision.id), decision)
+            self._check_edits([after.item] if decision.statement is not None else [])
+        except (GraphError, ConfigError):
+            return False
+        return True
+
+    def _is_foreign(self, entry: Entry) -> bool:
+        """Whether an entry of another queue says what no scan of this graph has said."""
+        return entry.original is not None or not self.graph.descends_from(entry.graph)
+
     def _check_edits(self, items: Sequence[Item]) -> None:
         """Makes sure that edits speak of what the graph knows or an item of the queue names."""
         if items:
             offered = [s for entry in self.entries(None) for s in changes(entry.item)[0]]
-            said = [s for item in items for s in changes(item)[0]]
-            check_ids(self.graph, Patch((*said, *introducing(self.graph, offered))))
+            said = [changes(item) for item in items]
+            add, remove = ([s for sides in said for s in sides[at]] for at in (0, 1))
+            check_ids(self.graph, Patch((*add, *introducing(self.graph, offered)), tuple(remove)))
 
     def _decided(self, entry: Entry, decision: Decision) -> Entry:
         state: State = "rejected" if decision.verdict == "reject" else "accepted"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from accord.errors import ConfigError, DataError, nearest
+from accord.errors import ConfigError, DataError, GraphError, nearest
 from accord.graph.writing import write_file
 from accord.refine.entry import Decision, Entry, State, Verdict, now
 from accord.refine.items import Item
@@ -20,6 +21,8 @@ FIRST = ("id", "verdict", "kind", "head", "relation", "tail", "probability", "sc
 REST = ("evidence", "attribute", "datatype", "language", "replaces")
 ABOUT = ("run", "graph", "time", "who", "decided", "original")
 COLUMNS = (*FIRST, *REST, *ABOUT)
+_NUMBER = re.compile(r"[\d.,]+([eE][+-]?\d+)?$")
+"""What a spreadsheet takes for a number: of 16 hex digits about one id in a thousand."""
 AS_JSON = ("probability", "score", "evidence", "attribute", "replaces", "original")
 """Columns that a CSV file holds as JSON."""
 
@@ -32,6 +35,7 @@ class Taken:
     new: int
     """Items that the queue did not have."""
     skipped: int
+    """Rows that decide nothing: without a verdict, or with the one that was given already."""
 
 
 def export_queue(queue: Queue, path: str | Path, state: State | None = None) -> int:
@@ -74,23 +78,63 @@ def take_file(queue: Queue, path: str | Path) -> Taken:
             nothing was changed.
     """
     source = Path(path)
+    told, new, skipped = _told(queue, source)
+    decisions = [decision for _, decision in told.values()]
+    try:
+        decided = queue.decide(decisions, list(new.values()))
+    except (GraphError, ConfigError) as error:
+        where = next((line for line, each in told.values() if not queue.accepts(each)), None)
+        raise DataError(error.message, source, where, error.hint) from None
+    return Taken(len(decided), len(new), skipped)
+
+
+def _told(
+    queue: Queue, source: Path
+) -> tuple[dict[str, tuple[int, Decision]], dict[str, Entry], int]:
+    """What a file says: lines and decisions by id, entries that the queue lacks, other rows."""
     known = {entry.id: entry for entry in queue.entries(None)}
-    decisions: dict[str, Decision] = {}
+    damaged = {(e.item.kind, *e.item.triple): e.id for e in known.values() if _NUMBER.match(e.id)}
+    told: dict[str, tuple[int, Decision]] = {}
     new: dict[str, Entry] = {}
     skipped = 0
     for line, row in _rows(source):
         try:
-            identifier, verdict = str(row.get("id", "")), _verdict(row)
-            if identifier in known:
-                decision = _decision(known[identifier], verdict, row)
-                decisions[identifier] = decision
-                skipped += decision.verdict == "skip"
-            else:
+            identifier, verdict = _id(row, known, damaged), _verdict(row)
+            if identifier not in known:
                 new[identifier] = _entry(row, verdict, queue.who)
+                continue
+            decision = _decision(known[identifier], verdict, row)
+            if _is_new(known[identifier], decision):
+                _refuse_contradiction(told.get(identifier), decision)
+                told[identifier] = line, decision
+            else:
+                skipped += 1
         except ConfigError as error:
             raise DataError(error.message, source, line, error.hint or "nothing was kept") from None
-    decided = queue.decide(list(decisions.values()), list(new.values()))
-    return Taken(len(decided), len(new), skipped)
+    return told, new, skipped
+
+
+def _id(row: Mapping[str, Any], known: Mapping[str, Entry], damaged: Mapping[Any, str]) -> str:
+    """A row's id; what a spreadsheet took for a number is found again by what the row says."""
+    identifier = str(row.get("id") or "").strip()
+    if identifier in known or not _NUMBER.match(identifier):
+        return identifier
+    said = tuple(row.get(key) for key in ("kind", "head", "relation", "tail"))
+    return damaged.get(said, identifier)
+
+
+def _is_new(entry: Entry, decision: Decision) -> bool:
+    """Whether a decision says more than is decided; whoever decided first stays the one who did."""
+    return decision.verdict != "skip" and decision.verdict != entry.verdict
+
+
+def _refuse_contradiction(before: tuple[int, Decision] | None, decision: Decision) -> None:
+    if before is not None and before[1] != decision:
+        raise ConfigError(
+            f"{decision.verdict!r} for {decision.id}, for which line {before[0]} says "
+            f"{before[1].verdict!r}",
+            "leave one of the two rows; nothing was kept",
+        )
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
@@ -107,6 +151,8 @@ def _decision(entry: Entry, verdict: Verdict, row: Mapping[str, Any]) -> Decisio
     parts = [row.get(key) for key in ("head", "relation", "tail")]
     said = (str(parts[0]), str(parts[1]), str(parts[2])) if None not in parts else None
     if verdict == "edit":
+        if entry.state == "accepted" and entry.original and said == entry.item.triple:
+            return Decision(entry.id, "accept")  # the same file a second time
         if said is None or said == entry.item.triple:
             raise ConfigError(
                 f"the edit of {entry.id} does not say what is to stand there",
@@ -122,7 +168,8 @@ def _decision(entry: Entry, verdict: Verdict, row: Mapping[str, Any]) -> Decisio
 
 
 def _entry(row: Mapping[str, Any], verdict: Verdict, who: str) -> Entry:
-    fields = {key: value for key, value in row.items() if key in (*FIRST[2:], *REST)}
+    read = {key: _read(key, value) for key, value in row.items()}
+    fields = {key: value for key, value in read.items() if key in (*FIRST[2:], *REST)}
     missing = [key for key in ("head", "relation", "tail", "score") if fields.get(key) is None]
     if missing or not row.get("id"):
         raise ConfigError(
@@ -131,7 +178,7 @@ def _entry(row: Mapping[str, Any], verdict: Verdict, who: str) -> Entry:
     state: State = {"accept": "accepted", "reject": "rejected", "edit": "accepted"}.get(
         verdict, "proposed"
     )  # type: ignore[assignment]
-    original = row.get("original")
+    original = read.get("original")
     entry = Entry(
         id=str(row["id"]),
         state=state,
@@ -149,6 +196,17 @@ def _entry(row: Mapping[str, Any], verdict: Verdict, who: str) -> Entry:
             "edit only what was exported from this queue",
         )
     return entry
+
+
+def _read(key: str, value: Any) -> Any:
+    """A column as it is meant: of a CSV file all are text."""
+    if key not in AS_JSON or not isinstance(value, str):
+        return value
+    try:
+        # Spreadsheets write truth values in capitals.
+        return json.loads(value.lower() if value in ("TRUE", "FALSE") else value or "null")
+    except ValueError as error:
+        raise ConfigError(f"{key} is {value!r}, not JSON ({error})") from error
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -200,23 +258,31 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise DataError(f"not JSON ({error})", path, number) from error
+                hint = "mend the line, or save the file again where it was cut; nothing was kept"
+                raise DataError(f"not JSON ({error})", path, number, hint) from error
             if not isinstance(row, dict):
                 raise DataError("a row is an object", path, number, 'e.g. {"id": ..., "verdict"}')
             yield number, row
 
 
 def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_separator(text))
     if not {"id", "verdict"} <= {*(reader.fieldnames or ())}:
-        raise DataError("the first row must name id and verdict", path, 1, "see an export")
+        hint = "separated by commas, semicolons or tabs, as `accord refine review --export` writes"
+        raise DataError("the first row must name the columns id and verdict", path, 1, hint)
     for row in reader:
         if None in row or None in row.values():
-            raise DataError("the row has another number of columns", path, reader.line_num)
-        try:
-            for key in AS_JSON:
-                if key in row:
-                    row[key] = json.loads(row[key] or "null")
-        except ValueError as error:
-            raise DataError(f"{key}: not JSON ({error})", path, reader.line_num) from error
-        yield reader.line_num, dict(row)
+            raise DataError(
+                "the row has another number of columns than the first",
+                path,
+                reader.line_num,
+                "mend the row, or save the file again where it was cut; nothing was kept",
+            )
+        if any(row.values()):  # spreadsheets leave rows of nothing but separators
+            yield reader.line_num, dict(row)
+
+
+def _separator(text: str) -> str:
+    """What stands between columns: spreadsheets of many countries write semicolons."""
+    first = text.partition("\n")[0]
+    return max(",;\t", key=first.count)
