@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from accord.errors import ConfigError
@@ -297,15 +298,24 @@ class Rationale(Stateless):
         return batch.items
 
     def sequences(self) -> Iterable[Sequence]:
-        """Every text that a step may ask for."""
-        for item in self.items:
+        """Every text that a step of the run asks for."""
+        config, steps = self.config, range(self.batches)
+        drawn = (epoch_rows(len(self.items), config.rows, step, self.seed) for step in steps)
+        for item in map(self.items.__getitem__, _once(drawn)):
             yield item.plain.sequence
-            if item.shown and (self.config.answer_with or self.config.kl):
+            if item.shown and (config.answer_with or config.kl):
                 yield item.shown.sequence
-            if item.told and self.config.write:
+            if item.told and config.write:
                 yield item.told.sequence
-        if self.config.facts:
-            yield from (fact.sequence for fact in self.facts)
+        if config.facts:
+            count, rows = len(self.facts), config.fact_rows
+            drawn = (epoch_rows(count, rows, step, self.seed + 1) for step in steps)
+            yield from (self.facts[i].sequence for i in _once(drawn))
+
+
+def _once(drawn: Iterable[npt.NDArray[np.int64]]) -> list[int]:
+    """The rows that any step draws, in order: a short run does not read what it never asks for."""
+    return sorted({int(row) for rows in drawn for row in rows})
 
 
 def teacher_right(part: Part, taught: TeacherOutput) -> torch.Tensor:

@@ -259,6 +259,21 @@ def test_kept_frozen_layers_give_the_same_gradient(
     assert again == pytest.approx(log, rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.parametrize(("rows", "steps"), [(1, 2), (2, 3), (4, 9)])
+def test_what_a_run_reads_beforehand_is_what_its_steps_ask_for(rows: int, steps: int) -> None:
+    recipe = tiny_recipe(
+        **OFF,
+        rationale={**ALL_PARTS, "rows": rows, "fact_rows": rows, "fact_form": "both"},
+        loop={"steps": steps},
+    )
+    objective: Rationale = tiny_setup(recipe, questions=QUESTIONS)[1][0][0]
+    batches = [objective.batch(step) for step in range(objective.batches)]
+    asked = {s for batch in batches for part in batch.parts.values() for s in part.sequences}
+    assert asked == set(objective.sequences())
+    everything = len(objective.items) <= rows * steps and len(objective.facts) <= rows * steps
+    assert everything == (rows == 4)
+
+
 def test_gradient_caching_gives_the_gradient_of_kept_graphs() -> None:
     parts = {**ALL_PARTS, "teacher": "current"}
     kept, model, objectives = setup_of(**parts)
