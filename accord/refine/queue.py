@@ -33,6 +33,7 @@ from accord.refine.entry import (
     reopened,
 )
 from accord.refine.items import Item
+from accord.refine.naming import names_for
 from accord.refine.patch import Applied, check_ids, introducing, pending, record_folder
 
 REVIEWER = "reviewer.json"
@@ -288,7 +289,7 @@ class Queue(Closing):
             note: For the log.
 
         Returns:
-            A patch for this graph; empty where nothing is left to do.
+            A patch for this graph, which names what is new to it; empty where nothing is left.
         """
         add: dict[Statement, None] = {}
         remove: dict[Statement, None] = {}
@@ -298,12 +299,9 @@ class Queue(Closing):
             remove.update(dict.fromkeys(go))
         # Where two items disagree about a statement, it stays as it is.
         both = add.keys() & remove.keys()
-        return Patch(
-            tuple(s for s in add if s not in both and not self.store.asserts(s)),
-            tuple(s for s in remove if s not in both and self.store.asserts(s)),
-            note,
-            self.graph.hash,
-        )
+        new = [s for s in add if s not in both and not self.store.asserts(s)]
+        gone = (s for s in remove if s not in both and self.store.asserts(s))
+        return Patch((*names_for(self.graph, new), *new), tuple(gone), note, self.graph.hash)
 
     def rollback(self, patch_id: str) -> Applied:
         """Undoes a patch; the items that it came from are open again, in the same update.

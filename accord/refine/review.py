@@ -79,7 +79,9 @@ def _names(graph: KnowledgeGraph, triple: tuple[str, str, str], attribute: bool)
 
 def _name(graph: KnowledgeGraph, identifier: str) -> str:
     idx = graph.entity_ids.find(identifier, graph.entity_order)
-    name = graph.entity_names[idx] if idx >= 0 else ""
+    if idx < 0:
+        return f"{identifier} (new to the graph)"
+    name = graph.entity_names[idx]
     return f"{name} ({identifier})" if name and name != identifier else identifier
 
 

@@ -26,7 +26,7 @@ from accord.refine.items import Item
 from accord.refine.patch import apply_patch
 from accord.refine.queue import Added, Queue, add, rollback_patch
 from accord.refine.queue_files import COLUMNS, Taken, export_queue, take_file
-from accord.refine.review import review
+from accord.refine.review import describe, review
 from tests.conftest import REPOSITORY
 from tests.refine.test_patch import export
 
@@ -341,6 +341,39 @@ def test_an_edit_to_what_nobody_knows_is_refused_at_once(queue: Queue, tmp_path:
     assert review(queue, typing("e", "", "", "osakka", "e", "", "", "osaka"), said.append)
     assert any("'osakka'" in line and "'osaka'" in line for line in said)
     assert queue.entry(item_id(FLAG)).item.tail == "osaka"
+
+
+SAME_AS = "http://www.w3.org/2002/07/owl#sameAs"
+BROUGHT = [
+    Item("proposal", "osaka", SAME_AS, "tokyo", 0.9),
+    Item("proposal", "Kobe (LOC)", "borders", "osaka", 0.8, 0.9, "a text states it"),
+    Item("proposal", "Kobe (LOC)", "type", "LOC", 0.8, 0.9, "a text states it", attribute=True),
+]
+
+
+def test_what_is_new_to_the_graph_comes_with_a_name(
+    folder: Path, tiny_graph: KnowledgeGraph
+) -> None:
+    before = export(folder)
+    add(folder, BROUGHT, "run", tiny_graph)
+    for patch_id in ("p1", "p3"):  # undone, and once more
+        with Queue(folder) as queue:
+            said = [describe(queue.graph, entry) for entry in queue.entries()]
+            assert any("Kobe (LOC) (new to the graph) | borders" in s for s in said) == (
+                patch_id == "p1"
+            )
+            queue.decide([verdict(item, "accept") for item in BROUGHT])
+            patch = queue.patch()
+        labels = {s.subject: s.value for s in patch.add if s.predicate.endswith("#label")}
+        assert labels == {SAME_AS: "same as", "Kobe (LOC)": "Kobe"} and len(patch.add) == 5
+        done = apply_patch(folder, patch)
+        assert done.entry.id == patch_id and done.entry.added == 5
+        idx = int(done.graph.entities(["Kobe (LOC)"])[0])
+        assert done.graph.entity_names[idx] == "Kobe"
+        number = done.graph.relation_ids.find(SAME_AS, done.graph.relation_order)
+        assert done.graph.relation_phrases[number] == "same as"
+        rollback_patch(folder, patch_id)
+        assert export(folder) == before
 
 
 def test_an_edit_may_name_what_another_item_brings(
