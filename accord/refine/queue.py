@@ -48,7 +48,7 @@ class Added:
     again: int
     """Proposed before and still open: score, reason and evidence are the newest."""
     decided: int
-    """Accepted or rejected before: not proposed again."""
+    """Accepted or rejected before, or the contrary of what was accepted: not proposed again."""
 
 
 def add(out: str | Path, items: Iterable[Item], run: str, graph: KnowledgeGraph) -> Added:
@@ -173,7 +173,16 @@ class Queue(Closing):
         _check_related(self.graph, graph)
         states, time = self._states(), now()
         fresh = {item_id(item): item for item in items}
-        kept = [key for key in fresh if states.get(key, "proposed") == "proposed"]
+        decided = [changes(entry.item) for entry in self.entries("accepted")]
+        come, go = ({s for sides in decided for s in sides[at]} for at in (0, 1))
+        # Nor is it asked whether what was taken out should come back, or what came should go.
+        kept = [
+            key
+            for key, item in fresh.items()
+            if states.get(key, "proposed") == "proposed"
+            and go.isdisjoint(changes(item)[0])
+            and come.isdisjoint(changes(item)[1])
+        ]
         self._put(
             [Entry(key, "proposed", fresh[key], run, graph.hash, time) for key in kept],
             [PROPOSED + key for key in kept if key in states],

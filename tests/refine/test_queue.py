@@ -66,6 +66,20 @@ def test_what_was_decided_is_not_proposed_again(queue: Queue, tiny_graph: Knowle
     assert [e.item for e in queue.entries("accepted")] == [FLAG, PROPOSAL]
 
 
+def test_the_contrary_of_what_was_accepted_is_not_proposed(
+    queue: Queue, tiny_graph: KnowledgeGraph
+) -> None:
+    queue.decide([verdict(FLAG, "edit", ("japan", "has_city", "osaka"))])
+    contrary = [
+        replace(FLAG, kind="proposal"),
+        replace(FLAG, tail="osaka"),
+        replace(PROPOSAL, kind="flag"),
+    ]
+    assert queue.add(contrary, "runs/b", tiny_graph) == Added(1, 0, 2)
+    queue.decide([verdict(PROPOSAL, "accept")])
+    assert queue.add(contrary, "runs/c", tiny_graph) == Added(0, 0, 3)
+
+
 def test_accepted_items_become_a_patch_and_rollback_opens_them_again(
     folder: Path, tiny_graph: KnowledgeGraph
 ) -> None:
