@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from accord.cli.common import GraphOption, JsonFlag, emit
 from accord.cli.opening import open_graph
+
+if TYPE_CHECKING:
+    from accord.graph.graph import KnowledgeGraph
+    from accord.refine.items import Item
+    from accord.refine.queue import Added
 
 
 def scan(
@@ -67,23 +73,31 @@ def scan(
     model's frozen layers say of texts judge every triple, none by what has seen it. The graph is
     not changed.
     """
-    from accord.refine.queue import add, check_queue
-    from accord.refine.scan import ScanConfig, base_states, scan_graph, scan_model
+    from accord.progress import say
+    from accord.refine.calibrate import check_plot
+    from accord.refine.queue import check_queue
+    from accord.refine.scan import ScanConfig, base_states, check_inputs, scan_graph, scan_model
 
     share = text_share if text else 0.0
     config = ScanConfig(
         least, most, structure, text_share=share, control=in_sample, missing=missing, seed=seed
     )
+    if plot is not None:
+        check_plot(plot)
     known = open_graph(run, graph)
     check_queue(out, known)
+    check_inputs(known, extracted, shapes)
     model = scan_model(run, known)
     states = base_states(run, known) if text and model is None else None
     found = scan_graph(known, model, config, extracted, states, shapes)
     if scores is not None:
         found.write(scores, known)
-    if plot is not None and found.proposals.learnt is not None:
-        found.proposals.learnt.reliability.plot(plot, f"proposals for {known.name}")
-    added = add(out, found.items, run, known)
+    learnt = found.proposals.learnt
+    if plot is not None and learnt is not None:
+        learnt.reliability.plot(plot, f"proposals for {known.name}")
+    elif plot is not None:
+        say(f"{plot} is not written: there are no probabilities to draw")
+    added = _put_up(out, found.items, run, known)
     result = {
         **found.to_dict(),
         "queue": str(out),
@@ -92,6 +106,22 @@ def scan(
         "decided_before": added.decided,
     }
     emit(result, as_json, lambda: _text(result, least))
+
+
+def _put_up(out: Path, items: list[Item], run: str, graph: KnowledgeGraph) -> Added:
+    """Puts items into the queue, once nobody else has it open: a scan is not lost to a review."""
+    from accord.progress import say
+    from accord.refine.queue import Occupied, add
+
+    waiting = False
+    while True:
+        try:
+            return add(out, items, run, graph)
+        except Occupied as error:
+            if not waiting:
+                say(f"{error.message}; waiting until that ends (Ctrl-C gives the finds up)")
+            waiting = True
+            time.sleep(1.0)
 
 
 def _text(result: dict[str, object], least: float) -> str:

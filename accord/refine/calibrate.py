@@ -9,11 +9,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from accord.errors import ConfigError
+from accord.graph.writing import write_file
 from accord.refine.logistic import Logistic, sigmoid
 from accord.refine.steps import Bool, Float64, Int64
 
 Form = Literal["platt", "beta", "isotonic"]
 FORMS: tuple[Form, ...] = get_args(Form)
+IMAGES = ("png", "svg", "pdf")
 BINS = 15
 PRIOR = 2.0
 NEXT = (10, 30, 100, 300, 1000)
@@ -182,12 +184,22 @@ class Reliability:
         axes.scatter(self.stated, self.true, s=sizes)
         axes.set(xlabel="stated probability", ylabel="share that is true", title=title)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = target.with_name(f".{target.name}.part")
-        figure.savefig(work, format=target.suffix.lstrip(".") or "png")
-        work.replace(target)
-        return target
+        form = check_plot(path)
+        with write_file(Path(path)) as stream:
+            figure.savefig(stream, format=form)
+        return Path(path)
+
+
+def check_plot(path: str | Path) -> str:
+    """The form of an image by its suffix.
+
+    Raises:
+        ConfigError: It cannot be written in that form.
+    """
+    form = Path(path).suffix.lower().lstrip(".")
+    if form not in IMAGES:
+        raise ConfigError(f"{path}: no image has the suffix {form!r}", "use " + ", ".join(IMAGES))
+    return form
 
 
 def reliability(probabilities: Float64, labels: Bool, bins: int = BINS) -> Reliability:

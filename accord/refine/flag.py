@@ -33,6 +33,8 @@ FEW = 5
 """Triples of a relation from which what is usual for it counts more than half."""
 CURVED = tuple(i for i, name in enumerate(EVIDENCE) if name.endswith(("_near", "_nearest")))
 """Columns whose squares count too: no neighbour at all says more than some that are far."""
+FEWEST = 10
+"""Train triples without which nothing can be told."""
 PARTS = 5
 """Parts of the graph's triples, each judged by what was learnt from the others."""
 FAR = 5.0
@@ -148,6 +150,21 @@ def judge_triples(
     )  # fmt: skip
 
 
+def check_size(graph: KnowledgeGraph) -> None:
+    """Makes sure that a graph has enough to learn from.
+
+    Raises:
+        GraphError: It has not.
+    """
+    count = len(graph.triples_of("train"))
+    if count < FEWEST:
+        raise GraphError(
+            f"graph {graph.name!r} has {count} train triples: too few to tell wrong ones "
+            f"(at least {FEWEST})",
+            "import more of the graph, with its triples in train",
+        )
+
+
 @dataclass(frozen=True)
 class _Data:
     """Features of the graph's triples and of false ones."""
@@ -182,12 +199,8 @@ class _Data:
         views: Sequence[Folds],
         config: FlagConfig,
     ) -> _Data:
+        check_size(graph)
         train = graph.triples_of("train").astype(np.int64)
-        if len(train) < 10:
-            raise GraphError(
-                f"graph {graph.name!r} has {len(train)} train triples: too few to tell wrong ones",
-                "import more of the graph, with its triples in train",
-            )
         rng = np.random.default_rng(config.seed)
         sample = rng.permutation(len(train))[: config.sample]
         made = corrupt(graph, np.resize(sample, max(2000, len(sample))), config.seed)

@@ -22,6 +22,10 @@ from accord.refine.patch_files import read_patch
 __all__ = ["Applied", "Patch", "Statement", "apply_patch", "patch_log"]
 
 
+REVIEWER = "reviewer.json"
+"""File in a graph folder that says who has the queue open."""
+
+
 @dataclass(frozen=True)
 class Applied:
     """What applying or undoing a patch did."""
@@ -52,6 +56,8 @@ def apply_patch(graph: str | Path, patch: Patch | str | Path) -> Applied:
     folder = record_folder(graph)
     change = patch if isinstance(patch, Patch) else read_patch(patch)
     with GraphStore(folder / "store") as store:
+        # Only one process has a record open: a note of a reviewer was left by one that was killed.
+        (folder / REVIEWER).unlink(missing_ok=True)
         known = catch_up(folder, store)
         check_graph(known, change)
         entry = store.applied(change)

@@ -182,6 +182,10 @@ def _learn(
     size = (max(1, graph.num_relations), max(1, graph.num_entities))
     labels = np.isin(triple_keys(found, *size), triple_keys(hidden, *size))
     if labels.sum() < FEWEST or labels.all():
+        say(
+            f"{int(labels.sum())} of {len(hidden)} hidden triples were found again: no "
+            "probabilities can be stated, and so no triples are proposed"
+        )
         return None
     back = int(labels.sum())
     chosen = np.random.default_rng([config.seed, 17]).permutation(len(found))[:MOST_FITTED]
@@ -254,7 +258,7 @@ def extracted_items(graph: KnowledgeGraph, path: str | Path, least: float = 0.5)
         DataError: Not such a file.
     """
     found = []
-    for number, line in enumerate(Path(path).read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(Path(path)).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -266,6 +270,16 @@ def extracted_items(graph: KnowledgeGraph, path: str | Path, least: float = 0.5)
         if item is not None and not _holds(graph, item):
             found.append(item)
     return sorted(found, key=lambda item: -item.score)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError("there is no such file", path, hint="check the path") from error
+    except UnicodeDecodeError as error:
+        hint = "make it with `accord extract ... --out FILE.jsonl`"
+        raise DataError("not UTF-8 text", path, hint=hint) from error
 
 
 def _extracted(row: dict[str, Any], least: float) -> Item | None:

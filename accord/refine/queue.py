@@ -34,10 +34,11 @@ from accord.refine.entry import (
 )
 from accord.refine.items import Item
 from accord.refine.naming import names_for
-from accord.refine.patch import Applied, check_ids, introducing, pending, record_folder
+from accord.refine.patch import REVIEWER, Applied, check_ids, introducing, pending, record_folder
 
-REVIEWER = "reviewer.json"
-"""File in a graph folder that says who has the queue open."""
+
+class Occupied(GraphError):
+    """A queue that somebody else has open."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def check_queue(out: str | Path, graph: KnowledgeGraph) -> None:
     Raises:
         DataError: Something that is not a graph is there, or it may not be written.
         GraphError: `out` holds another graph, or a graph without a record.
+        Occupied: A reviewer has it open.
     """
     store = Path(out) / "store"
     if store.is_dir() and not os.access(store, os.W_OK):
@@ -91,6 +93,7 @@ def check_queue(out: str | Path, graph: KnowledgeGraph) -> None:
         )
     if store.is_dir():
         _check_related(KnowledgeGraph.load(out), graph)
+        Queue(out).close()  # whoever has it open is named
     else:
         refuse_foreign(Path(out))
 
@@ -131,7 +134,8 @@ class Queue(Closing):
         who: Who reviews; kept with each decision.
 
     Raises:
-        GraphError: No record, or somebody else has it open (the message says who).
+        GraphError: No record.
+        Occupied: Somebody else has it open (the message says who).
     """
 
     def __init__(self, folder: str | Path, who: str = "") -> None:
@@ -150,13 +154,13 @@ class Queue(Closing):
         self._note.unlink(missing_ok=True)
         self.store.close()
 
-    def _occupied(self, error: GraphError) -> GraphError:
+    def _occupied(self, error: GraphError) -> Occupied:
         try:
             note = json.loads((self.folder / REVIEWER).read_text())
             who, since, process = note["who"], note["since"], note["process"]
         except (OSError, ValueError, KeyError):
-            return error
-        return GraphError(
+            return Occupied(error.message, error.hint)
+        return Occupied(
             f"{who or 'somebody'} has the queue of {self.folder} open since {since} "
             f"(process {process})",
             "wait until that review ends; decisions are kept one by one",

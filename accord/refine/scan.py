@@ -23,7 +23,7 @@ from accord.progress import say
 from accord.refine.attributes import flag_attributes, propose_attributes
 from accord.refine.calibrate import expected_precision, next_precision
 from accord.refine.duplicates import propose_duplicates
-from accord.refine.flag import FlagConfig, Suspicion, judge_triples
+from accord.refine.flag import FlagConfig, Suspicion, check_size, judge_triples
 from accord.refine.folds import FoldConfig, StructureFolds
 from accord.refine.items import Item
 from accord.refine.propose import (
@@ -70,6 +70,11 @@ class ScanConfig:
             raise ConfigError(
                 f"least={self.least}, most={self.most}, text_share={self.text_share}",
                 "use probabilities from 0 to 1, and at least one item",
+            )
+        if not 0 < self.missing < 1:
+            raise ConfigError(
+                f"missing={self.missing} is not a share between 0 and 1",
+                "say which share of the triples is believed to be missing, such as 0.1",
             )
 
 
@@ -149,8 +154,9 @@ def _mean_probability(items: list[Item]) -> float | None:
 
 
 def _probabilities(items: list[Item]) -> Float64:
-    """Of those whose probability is known, in their order."""
-    return np.array([item.probability for item in items if item.probability is not None])
+    """Of those whose probability is known, the likeliest first, as the queue has them."""
+    known = [item.probability for item in items if item.probability is not None]
+    return np.array(sorted(known, reverse=True))
 
 
 def scan_graph(
@@ -181,6 +187,7 @@ def scan_graph(
         ConfigError: Shapes without the extra that reads them.
     """
     config, start = config or ScanConfig(), time.monotonic()
+    check_size(graph)
     told = [] if extracted is None else extracted_items(graph, extracted, config.least)
     wanted_shapes = None if shapes is None else Shapes.load(shapes)
     rules = Rules(graph, config.seed)
@@ -210,13 +217,40 @@ def scan_graph(
     return Scan(_distinct(items), wrong, missing, how, time.monotonic() - start)
 
 
+def check_inputs(
+    graph: KnowledgeGraph, extracted: str | Path | None, shapes: str | Path | None
+) -> None:
+    """Makes sure, before texts are read for minutes, that `scan_graph` can use what it is given.
+
+    Args:
+        graph: As of `scan_graph`.
+        extracted: As of `scan_graph`.
+        shapes: As of `scan_graph`.
+
+    Raises:
+        AccordError: As of `scan_graph`.
+    """
+    check_size(graph)
+    if extracted is not None:
+        extracted_items(graph, extracted)
+    if shapes is not None:
+        Shapes.load(shapes)
+
+
 def _kept(items: list[Item], config: ScanConfig) -> list[Item]:
     return [item for item in items if item.score >= config.least][: config.most]
 
 
 def _distinct(items: list[Item]) -> list[Item]:
     """The first of items about the same statement."""
-    return list({(item.kind, *item.triple): item for item in reversed(items)}.values())[::-1]
+    found: dict[tuple[str | bool, ...], Item] = {}
+    for item in items:
+        found.setdefault(_said(item), item)
+    return list(found.values())
+
+
+def _said(item: Item) -> tuple[str | bool, ...]:
+    return item.kind, *item.triple, item.attribute, item.datatype, item.language
 
 
 def scan_model(run: str, graph: KnowledgeGraph) -> EmbeddingModel | None:

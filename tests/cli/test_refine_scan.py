@@ -10,7 +10,8 @@ import pytest
 import typer
 
 from accord.cli.refine_scan import scan
-from accord.errors import DataError, GraphError, ModelError
+from accord.errors import ConfigError, DataError, GraphError, ModelError
+from accord.graph.builder import GraphBuilder
 from accord.graph.formats import write_graph
 from accord.graph.graph import KnowledgeGraph
 from tests.refine.test_rules import lawful_graph
@@ -22,7 +23,9 @@ def call(*arguments: str) -> None:
     app(list(arguments), standalone_mode=False)
 
 
-def test_scan_fills_a_queue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scan_fills_a_queue(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from accord.refine.queue import Queue
 
     graph = lawful_graph()
@@ -40,8 +43,37 @@ def test_scan_fills_a_queue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert (tmp_path / "s.jsonl").is_file() and (tmp_path / "p.png").is_file()
     with Queue(out) as queue:
         assert len(queue.entries()) == found["new"]
+    with Queue(out, "anna") as queue:  # at once, and while it judges: neither loses anything
+        with pytest.raises(GraphError, match="anna has the queue"):
+            call(*asked)
+        monkeypatch.setattr("accord.refine.queue.check_queue", lambda *_: None)
+        monkeypatch.setattr("time.sleep", lambda _: queue.close())
+        call(*asked[:-1], "1", "--json")
+    told = capsys.readouterr()
+    assert "anna has the queue" in told.err and "waiting until that ends" in told.err
+    assert json.loads(told.out)["flags"] == 0
     call(*asked[:-1], "1")
     assert "nothing found" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="no image has the suffix 'txt'"):
+        call(*asked, "--plot", "p.txt")
+
+
+def test_a_plot_that_cannot_be_drawn_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder = GraphBuilder("few")
+    for number in range(12):
+        builder.triple(f"e{number}", "r", f"e{number + 1}")
+    folder = str(builder.build().save(tmp_path / "graph"))
+    plot = tmp_path / "p.png"
+    run = tmp_path / "run"
+    (run / "model").mkdir(parents=True)
+    (run / "model" / "accord.json").write_text("{}")
+    words = (str(run), "--graph", folder, "--out", str(tmp_path / "queue"), "--no-structure")
+    call(*words, "--plot", str(plot))
+    said = capsys.readouterr().err
+    assert "hidden triples were found again: no probabilities" in said
+    assert f"{plot} is not written" in said and not plot.exists()
 
 
 def test_other_runs_are_refused(tmp_path: Path) -> None:

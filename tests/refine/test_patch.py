@@ -14,7 +14,7 @@ from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import RDFS, XSD
 from accord.graph.patches import Patch, Statement
 from accord.graph.query import export_record
-from accord.refine.patch import apply_patch, patch_log
+from accord.refine.patch import REVIEWER, apply_patch, patch_log
 from accord.refine.patch_files import SUFFIXES, read_patch, write_patch
 from accord.refine.queue import rollback_patch
 from tests.conftest import build_tiny_graph
@@ -121,6 +121,14 @@ def test_malformed_files_are_refused(name: str, text: str, message: str, tmp_pat
         read_patch(tmp_path / name)
     with pytest.raises(DataError, match="no such patch"):
         read_patch(tmp_path / "none.csv")
+
+
+def test_the_note_of_a_reviewer_who_was_killed_goes(
+    folder: Path, tiny_graph: KnowledgeGraph
+) -> None:
+    (folder / REVIEWER).write_text('{"who": "anna", "since": "yesterday", "process": 1}')
+    apply_patch(folder, Patch(graph=tiny_graph.hash))
+    assert not (folder / REVIEWER).exists()
 
 
 def test_applied_twice_does_nothing(folder: Path, tiny_graph: KnowledgeGraph) -> None:

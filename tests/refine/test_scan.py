@@ -12,11 +12,14 @@ import pytest
 from accord.errors import ConfigError, DataError, GraphError
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
+from accord.refine import scan as scan_module
 from accord.refine.attributes import flag_attributes, form, propose_attributes
+from accord.refine.calibrate import next_precision
 from accord.refine.duplicates import folded, propose_duplicates
 from accord.refine.folds import FoldConfig, StructureFolds, fold_numbers
+from accord.refine.items import Item
 from accord.refine.propose import extracted_items
-from accord.refine.scan import ScanConfig, check_related, scan_graph
+from accord.refine.scan import ScanConfig, check_inputs, check_related, scan_graph
 from accord.refine.steps import Steps
 from tests.refine.test_rules import lawful_graph
 
@@ -179,14 +182,30 @@ def test_extracted_triples_are_proposed_unless_known(
         {"head": "c1", "relation": "borders", "tail": "c2"},
         {"head": "c1", "relation": "borders", "tail": "new"},
     ]
-    extra = {"probability": 0.9, "sentence": "They share a border."}
-    file.write_text("".join(json.dumps(r | extra) + "\n" for r in rows))
+    extra = {"probability": 0.9, "sentence": "They share\u2028a border."}
+    file.write_text("".join(json.dumps(r | extra, ensure_ascii=False) + "\n" for r in rows))
     found = extracted_items(spoilt, file)
     assert [item.tail for item in found] == ["new"]
-    assert found[0].evidence == ("They share a border.",)
+    assert found[0].evidence == ("They share\u2028a border.",)
     file.write_text(file.read_text() + '{"head": "c1"\n')
     with pytest.raises(DataError, match=r"found.jsonl:3"):
         extracted_items(spoilt, file)
+    with pytest.raises(DataError, match=r"none.jsonl: there is no such file"):
+        check_inputs(spoilt, tmp_path / "none.jsonl", None)
+
+
+def test_values_in_two_languages_are_two_finds() -> None:
+    items = [
+        Item("flag", "a", "name", "Berlin", 1.0, attribute=True, language=language)
+        for language in ("de", "en", "de")
+    ]
+    assert scan_module._distinct(items) == items[:2]
+
+
+def test_precision_is_told_in_the_order_of_the_queue() -> None:
+    chances = [*[0.5] * 10, None, *[0.9] * 10]
+    items = [Item("proposal", "a", "r", f"b{i}", 1.0, c) for i, c in enumerate(chances)]
+    assert next_precision(scan_module._probabilities(items)) == {"10": pytest.approx(0.9)}
 
 
 def test_a_run_of_another_graph_is_refused(spoilt: KnowledgeGraph, tmp_path: Path) -> None:
@@ -199,10 +218,16 @@ def test_a_run_of_another_graph_is_refused(spoilt: KnowledgeGraph, tmp_path: Pat
     check_related("a base model", spoilt)
 
 
-def test_too_small_a_graph_and_wrong_settings(tiny_graph: KnowledgeGraph) -> None:
+def test_too_small_a_graph_and_wrong_settings(
+    tiny_graph: KnowledgeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_module, "Rules", None)  # before anything is learnt
     with pytest.raises(GraphError, match="too few"):
         scan_graph(tiny_graph, None, ScanConfig(structure=False))
     with pytest.raises(ConfigError):
         ScanConfig(least=2)
+    for missing in (0.0, 1.0, 10.0):
+        with pytest.raises(ConfigError, match=f"missing={missing}"):
+            ScanConfig(missing=missing)
     with pytest.raises(ConfigError):
         FoldConfig(folds=0)
