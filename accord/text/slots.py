@@ -8,7 +8,7 @@ an encoder's token sees mentions on either side.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,10 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.graph.graph import KnowledgeGraph
+from accord.graph.strings import StringTable
 from accord.text.mentions import Mention, MentionConfig, MentionIndex
+from accord.text.render import entity_name
 
 MENTIONED, NEIGHBOUR = 1, 2
 """Kinds of slots; 0 is none."""
+SPACE = "\u2581"
+"""What some tokenizers put for a space, and take out again when they give a text back."""
 FOREVER = 1 << 40
 """A position behind every text."""
 Int64 = npt.NDArray[np.int64]
@@ -108,7 +112,8 @@ class SlotFinder:
         self.graph = graph
         self.tokenizer = tokenizer
         self.rules = rules
-        self.index = MentionIndex(graph, MentionConfig(max_candidates=rules.candidates))
+        config = MentionConfig(max_candidates=rules.candidates)
+        self.index = MentionIndex(as_read(graph, tokenizer), config)
         self.neighbours = Neighbours(graph, rules.neighbours)
         self.of_ids = lru_cache(maxsize=1 << 16)(self._of_ids)
 
@@ -145,6 +150,31 @@ class SlotFinder:
             yield Slot(candidate.entity, start, stop, weight, MENTIONED)
             for other in self.neighbours.of(candidate.entity):
                 yield Slot(other, start, stop, weight, NEIGHBOUR)
+
+
+def as_read(graph: KnowledgeGraph, tokenizer: Any) -> KnowledgeGraph:
+    """A graph whose names are spelt as a tokenizer gives texts back.
+
+    An uncased one drops accents too: what it read of "München" is "munchen".
+
+    Args:
+        graph: The graph.
+        tokenizer: A fast tokenizer; None reads texts as they are.
+
+    Returns:
+        The graph with other names and aliases, or itself where the tokenizer changes nothing.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    normalizer = None if backend is None else backend.normalizer
+    if normalizer is None:
+        return graph
+
+    def spelt(name: str) -> str:
+        return str(normalizer.normalize_str(name)).replace(SPACE, " ").strip()
+
+    names = (spelt(entity_name(graph, entity)) for entity in range(graph.num_entities))
+    aliases = StringTable.of(map(spelt, graph.aliases))
+    return replace(graph, entity_names=StringTable.of(names), aliases=aliases)
 
 
 def _edges_of(offsets: Offsets) -> tuple[Int64, Int64]:

@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import BertNormalizer, Prepend, Replace, Sequence
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from transformers import PreTrainedTokenizerFast
 
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
@@ -20,6 +25,7 @@ from accord.text.slots import (
     SlotBatch,
     SlotFinder,
     SlotRules,
+    as_read,
     decoded,
     shared_slots,
 )
@@ -52,6 +58,29 @@ def test_a_token_sees_a_mention_only_behind_its_last_token(text: str) -> None:
             c.entity for m in CAUSAL.index.find(shorter) for c in m.candidates
         }
         assert slot.stop == slot.start + 5
+
+
+def test_names_are_found_as_an_uncased_tokenizer_gives_them_back() -> None:
+    words = ["[UNK]", "munchen", "lies", "near", "orebro", "東", "京"]
+    uncased = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel({w: i for i, w in enumerate(words)}, "[UNK]")),
+        unk_token="[UNK]",
+    )
+    uncased.backend_tokenizer.normalizer = BertNormalizer(lowercase=True)
+    uncased.backend_tokenizer.pre_tokenizer = BertPreTokenizer()
+    builder = GraphBuilder("accents")
+    builder.entity("munich", "München")
+    builder.entity("orebro", "Örebro", aliases=["東京"])
+    builder.triple("munich", "near", "orebro")
+    graph = builder.build()
+    finder = SlotFinder(graph, uncased, SlotRules(False, 4, 0, 1))
+    ids = tuple(uncased("MÜNCHEN lies near Örebro 東京", add_special_tokens=False)["input_ids"])
+    assert len(ids) == 6 and 0 not in ids
+    found = [graph.entity_ids[slot.entity] for slot in finder.of_ids(ids)]
+    assert found == ["munich", "orebro", "orebro"]
+    assert list(graph.entity_names) == ["München", "Örebro"]
+    uncased.backend_tokenizer.normalizer = Sequence([Prepend("▁"), Replace(" ", "▁")])
+    assert list(as_read(graph, uncased).entity_names) == ["München", "Örebro"]
 
 
 def test_an_encoder_sees_on_either_side_and_no_special_token_is_a_mention() -> None:
