@@ -76,10 +76,18 @@ def _load(data: str) -> list[RelationExample]:
         parts, parse = _PARSERS[data]
         return with_types([example for part in parts for example in _read_part(part, parse)])
     if Path(data).is_file() or data.endswith((".jsonl", ".gz")):
-        return with_types(read_annotated(data))
+        return with_types(with_splits(read_annotated(data)))
     raise ConfigError(
         f"no corpus {data!r}", nearest(data, corpus_names()) + "; or give a JSONL file"
     )
+
+
+def with_splits(examples: list[RelationExample]) -> list[RelationExample]:
+    """Examples of which, where some name their split, those that name none are of train."""
+    if not any(example.split for example in examples):
+        return examples
+    named = (replace(e.mentions, split=e.split or "train") for e in examples)
+    return [replace(e, mentions=mentions) for e, mentions in zip(examples, named, strict=True)]
 
 
 def with_types(examples: list[RelationExample]) -> list[RelationExample]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from accord.errors import GraphError
@@ -18,8 +18,8 @@ PARTS = {"train": range(6), "valid": range(6, 7), "test": range(7, 10)}
 def load_links(data: str, split: str, graph: KnowledgeGraph) -> list[RelationExample]:
     """The mentions of a corpus whose entities are known, in a graph's ids.
 
-    Entities are those of the graph by its ids or by their attribute `wikidata_id`. Where a corpus
-    is all of one split, its *entities* are split, so that none is trained on and tested.
+    Entities are those of the graph by its ids or by their attribute `wikidata_id`; see also
+    `is_split_by_entity`.
 
     Args:
         data: A corpus's name or a file.
@@ -31,11 +31,12 @@ def load_links(data: str, split: str, graph: KnowledgeGraph) -> list[RelationExa
         others have None.
 
     Raises:
+        ConfigError: Nothing is in that split.
         GraphError: No mention has an entity that the graph knows.
     """
     examples = load_corpus(data)
-    whole = len({example.split for example in examples}) < 2
-    kept = [e for e in examples if whole or e.split == split]
+    whole = is_split_by_entity(examples)
+    kept = examples if whole else load_corpus(data, split)
     known = other_ids(graph)
     joined = [with_entities(e, known, split if whole else None) for e in kept]
     spans = [s for e in joined for s in e.mentions.spans if s.entity is not None]
@@ -45,6 +46,14 @@ def load_links(data: str, split: str, graph: KnowledgeGraph) -> list[RelationExa
             "the ids of its entities must be the graph's, or its attribute wikidata_id",
         )
     return joined
+
+
+def is_split_by_entity(examples: Sequence[RelationExample]) -> bool:
+    """Whether a corpus is all test, or names no split.
+
+    Then its *entities* are split, so that none is trained on and tested.
+    """
+    return {example.split for example in examples} in ({""}, {"test"})
 
 
 def other_ids(graph: KnowledgeGraph) -> dict[str, str]:

@@ -11,15 +11,19 @@ import pytest
 import torch
 
 from accord.api import train_run
+from accord.errors import ConfigError
 from accord.evaluate.extractor import Extractor
 from accord.evaluate.held_out import held_out_measure
+from accord.graph.builder import GraphBuilder
 from accord.model.saving import read_weights
 from accord.objectives.linking import LinkingConfig
 from accord.objectives.modelling import ModellingConfig
 from accord.objectives.spans import SpansConfig
 from accord.text.annotated import read_annotated
 from accord.text.examples import LabelledSpan, MentionExample, RelationExample
+from accord.text.links import load_links
 from accord.train.checkpoint import RunFolder
+from accord.train.extraction import gather_examples, split_examples
 from accord.train.held_out import held_out_loss, hold_out
 from accord.train.loop import Validated
 from accord.train.setup import build_objectives
@@ -164,3 +168,28 @@ def test_nothing_held_out_means_no_measure() -> None:
     )
     assert hold_out(recipe, model, graph, objectives, []) == []
     assert held_out_measure(recipe, graph, [], []) is None
+
+
+def test_no_mention_is_both_learnt_from_and_measured(tmp_path: Path) -> None:
+    builder = GraphBuilder("people")
+    builder.triple("ann", "knows", "bob")
+    graph, file = builder.build(), tmp_path / "own.jsonl"
+    recipe = replace(kelm_recipe(), descriptions=False)
+
+    def split(*names: str) -> tuple[list[str], list[str]]:
+        """Texts to learn from, and those that are measured as test."""
+        spans = [{"start": 0, "end": 3, "entity": "ann"}]
+        lines = [{"text": f"Ann {i}", "spans": spans, "split": s} for i, s in enumerate(names)]
+        file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+        gathered = gather_examples(recipe, graph, [str(file)], [])
+        learnt = split_examples(gathered)[0]
+        known = [e for e in learnt if any(s.entity is not None for s in e.mentions.spans)]
+        measured = load_links(str(file), "test", graph) if "test" in names else []
+        return ([e.mentions.text for e in known], [e.mentions.text for e in measured])
+
+    assert split("train", "test", "") == (["Ann 0", "Ann 2"], ["Ann 1"])
+    assert split("valid", "test") == ([], ["Ann 1"])
+    assert split("valid", "valid") == ([], [])
+    assert split("train", "train") == (["Ann 0", "Ann 1"], [])
+    with pytest.raises(ConfigError, match="has nothing in split 'test'"):
+        load_links(str(file), "test", graph)
