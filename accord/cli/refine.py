@@ -55,10 +55,14 @@ def review(
     Every decision is kept at once; what was rejected is not proposed again. Accepting changes
     nothing yet: `--out` writes a patch, and `accord refine apply` applies it.
     """
-    from accord.refine.patch_files import write_patch
+    from accord.refine.patch_files import patch_form, write_patch
     from accord.refine.queue import Queue
-    from accord.refine.queue_files import export_queue, take_file
+    from accord.refine.queue_files import export_queue, is_csv, take_file
 
+    if out is not None:
+        patch_form(out)
+    if export is not None:
+        is_csv(export)
     with Queue(queue, who or _user()) as opened:
         if decisions is not None:
             take_file(opened, decisions)
@@ -115,17 +119,25 @@ def _user() -> str:
 
 
 def _counts(queue: Queue) -> dict[str, Any]:
+    import numpy as np
+
+    from accord.refine.calibrate import next_precision
     from accord.refine.entry import STATES
 
     counts: dict[str, Any] = {state: len(queue.entries(state)) for state in STATES}
-    return counts
+    chances = [entry.item.probability for entry in queue.entries()]
+    known = np.array([chance for chance in chances if chance is not None])
+    return {**counts, "expected_precision_next": next_precision(known)}
 
 
 def _review_text(result: dict[str, Any]) -> str:
     states = ("proposed", "accepted", "rejected")
-    if not any(result[state] for state in states):
-        return "the queue is empty; `accord refine scan RUN --out QUEUE` fills it"
     lines = [", ".join(f"{result[state]:,} {state}" for state in states)]
+    if not any(result[state] for state in states):
+        lines = ["the queue is empty; `accord refine scan RUN --out QUEUE` fills it"]
+    if told := result["expected_precision_next"]:
+        shares = ", ".join(f"{count}: {share:.0%}" for count, share in told.items())
+        lines.append(f"right of the likeliest that are open, as stated: of {shares}")
     if "export" in result:
         lines.append(f"written to {result['export']}")
     if "patch" in result:
@@ -186,5 +198,5 @@ def log(graph: Folder, as_json: JsonFlag = False) -> None:
 
 def _line(entry: LogEntry) -> str:
     marks = " (undone)" if entry.undone else ""
-    note = f"  {entry.note}" if entry.note else ""
+    note = f"  {' '.join(entry.note.split())}" if entry.note else ""
     return f"{entry.id}  {entry.time}  +{entry.added:,} -{entry.removed:,}{marks}{note}"

@@ -52,7 +52,7 @@ def write_patch(patch: Patch, path: str | Path) -> Path:
     """
     target = Path(path)
     form = {".rdfp": _as_rdf_patch, ".ru": _as_sparql, ".cypher": _as_cypher, ".csv": _as_csv}
-    lines = form[_suffix(target)](patch)
+    lines = form[patch_form(target)](patch)
     with write_file(target) as stream:
         stream.writelines(line.encode() for line in lines)
     return target
@@ -72,13 +72,14 @@ def read_patch(path: str | Path) -> Patch:
     """
     source = Path(path)
     form = {".rdfp": _rdf_patch, ".ru": _sparql, ".cypher": _cypher, ".csv": _csv}
-    read = form[_suffix(source)]
+    read = form[patch_form(source)]
     try:
         text = source.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DataError("there is no such patch", source, hint="check the path") from error
     except UnicodeDecodeError as error:
-        raise DataError("the patch is not UTF-8", source, hint="convert it to UTF-8") from error
+        hint = "convert it to UTF-8, or write it again where it was cut; nothing was changed"
+        raise DataError("the patch is not UTF-8", source, hint=hint) from error
     patch = read(text, source)
     if not patch.graph:
         raise DataError(
@@ -89,7 +90,12 @@ def read_patch(path: str | Path) -> Patch:
     return patch
 
 
-def _suffix(path: Path) -> str:
+def patch_form(path: Path) -> str:
+    """The suffix that tells a patch's form.
+
+    Raises:
+        DataError: It is none of `SUFFIXES`.
+    """
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(
             f"no form of a patch has the suffix {path.suffix!r}",
@@ -116,6 +122,10 @@ def _rdf_patch(text: str, path: Path) -> Patch:
     ended = False
     for number, line in enumerate(text.split("\n"), 1):
         code, _, rest = line.strip().partition(" ")
+        if ended and code:
+            raise DataError(
+                f"{code!r} stands behind the end of the patch", path, number, "one patch a file"
+            )
         if code == "H":
             key, _, value = rest.partition(" ")
             # As a statement, so that the parser undoes the escapes.
@@ -237,7 +247,7 @@ def _comments(patch: Patch, mark: str) -> Iterator[str]:
 
 
 def _head(text: str) -> dict[str, str]:
-    found = (_HEADER.match(line) for line in text.splitlines())
+    found = (_HEADER.match(line) for line in text.split("\n"))
     return {match[1]: match[2].strip() for match in found if match}
 
 
@@ -330,7 +340,7 @@ def _csv(text: str, path: Path) -> Patch:
     changes: dict[str, list[Statement]] = {"add": [], "remove": []}
     last = ""
     for row in reader:
-        if not row or tuple(row) == COLUMNS:
+        if not any(row) or tuple(row) == COLUMNS:  # spreadsheets leave rows of separators
             continue
         last = row[0]
         if last in ("graph", "note") and len(row) > 1:

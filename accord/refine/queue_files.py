@@ -53,7 +53,7 @@ def export_queue(queue: Queue, path: str | Path, state: State | None = None) -> 
         DataError: An unknown suffix, or no space on the disk.
     """
     target = Path(path)
-    as_csv = _is_csv(target)
+    as_csv = is_csv(target)
     rows = [_row(entry) for entry in queue.entries(state)]
     with write_file(target) as stream:
         for text in _csv_lines(rows) if as_csv else map(_json_line, rows):
@@ -231,7 +231,12 @@ def _csv_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield sink.getvalue()
 
 
-def _is_csv(path: Path) -> bool:
+def is_csv(path: Path) -> bool:
+    """Whether a queue's file is CSV and not JSONL, by its suffix.
+
+    Raises:
+        DataError: It is neither.
+    """
     suffix = path.suffix.lower()
     if suffix not in (".jsonl", ".csv"):
         raise DataError(
@@ -242,7 +247,7 @@ def _is_csv(path: Path) -> bool:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line, columns by name) of each row that is not empty."""
-    as_csv = _is_csv(path)
+    as_csv = is_csv(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:

@@ -89,6 +89,9 @@ def test_foreign_sparql_with_prefixes_is_read(tmp_path: Path) -> None:
         'DELETE DATA { :a :note "}" }\n# end\n'
     )
     patch = read_patch(file)
+    table = write_patch(patch, tmp_path / "p.csv")
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes() + b",,,,,,\r\n")
+    assert read_patch(table) == patch, "saved by a spreadsheet"
     age = Statement("a", "age", "7", True, XSD + "integer")
     assert set(patch.add) == {Statement("a", "r", "b"), age}
     assert patch.remove == (Statement("a", "note", "}", True),)
@@ -109,6 +112,7 @@ def test_foreign_sparql_with_prefixes_is_read(tmp_path: Path) -> None:
         ("p.ru", "INSERT DATA { <urn:a> <urn:b> <urn:c> }\n# end\n", "does not say which graph"),
         ("p.rdfp", 'H graph "h" .\nTX .\nA <a> .\nTC .\n', "p.rdfp:3: not a valid triple"),
         ("p.rdfp", "X y\nTC .\n", "'X' is no operation"),
+        ("p.rdfp", 'H graph "h" .\nTX .\nTC .\nTX .\n', "p.rdfp:4: 'TX' stands behind the end"),
         ("p.csv", "change,subject\nadd,a\nend,\n", "p.csv:1: not a row"),
         ("p.cypher", "// graph: h\nMATCH (n) DETACH DELETE n;\n// end\n", "p.cypher:2.*same"),
         ("p.txt", "", "suffix '.txt'"),
@@ -121,6 +125,13 @@ def test_malformed_files_are_refused(name: str, text: str, message: str, tmp_pat
         read_patch(tmp_path / name)
     with pytest.raises(DataError, match="no such patch"):
         read_patch(tmp_path / "none.csv")
+
+
+def test_a_text_in_a_statement_is_no_header(tmp_path: Path, tiny_graph: KnowledgeGraph) -> None:
+    said = Statement("tokyo", "motto", "old\u2028# graph: another", True)
+    for suffix in SUFFIXES:
+        file = write_patch(Patch((said,), graph=tiny_graph.hash), tmp_path / f"p{suffix}")
+        assert read_patch(file).graph == tiny_graph.hash and read_patch(file).add == (said,)
 
 
 def test_the_note_of_a_reviewer_who_was_killed_goes(

@@ -432,12 +432,21 @@ def test_the_commands_from_queue_to_rollback(
     assert (code, empty["proposed"]) == (0, 0)
     assert main(["refine", "review", str(folder)]) == 0
     assert "the queue is empty" in capsys.readouterr().out
+    assert main(["refine", "review", str(folder), "--out", str(tmp_path / "none.csv")]) == 0
+    assert "none.csv: 0 to add, 0 to remove" in capsys.readouterr().out
     add(folder, ITEMS, "run", tiny_graph)
     code, error = accord(capsys, "refine", "review", folder)
     assert code == 2 and "no terminal" in error["error"]
     table, patch = tmp_path / "q.csv", tmp_path / "p.ru"
     assert accord(capsys, "refine", "review", folder, "--export", table)[1]["proposed"] == 3
     assert table.read_text().splitlines()[0] == ",".join(COLUMNS)
+    for option in ("--out", "--export"):  # refused before anything is decided
+        code, error = accord(capsys, "refine", "review", folder, "--above", "0.6", option, "q.txt")
+        assert code == 2 and "'.txt'" in error["error"]
+    many = [replace(PROPOSAL, head=f"o{i}", probability=0.8 + i / 100) for i in range(10)]
+    add(tmp_path / "many", many, "run", tiny_graph)
+    told = accord(capsys, "refine", "review", tmp_path / "many", "--export", table)[1]
+    assert told["expected_precision_next"] == {"10": pytest.approx(0.845)}
     code, result = accord(
         capsys, "refine", "review", folder, "--above", "0.6", "--out", patch, "--note", "why"
     )
