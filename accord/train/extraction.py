@@ -25,7 +25,7 @@ from accord.text.candidates import Candidates
 from accord.text.corpora import load_corpus
 from accord.text.distant import DistantSource
 from accord.text.examples import LabelledSpan, MentionExample, RelationExample, length
-from accord.text.links import other_ids, with_entities
+from accord.text.links import is_split_by_entity, other_ids, with_entities
 from accord.text.mentions import MentionIndex
 from accord.text.pieces import read_pieces
 from accord.text.span_tokens import SpanTokens, around, span_tokens, windows, windows_of_text
@@ -61,11 +61,17 @@ def text_files(paths: Iterable[str | Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_FILES)
+        inside = sorted(p for p in path.rglob("*") if _is_text(p) and p.is_file())
         if path.is_dir() and not inside:
-            raise DataError("no text file in it", path, hint="it may hold .txt, .md and .text")
+            hint = "it may hold .txt, .md and .text, each also .gz"
+            raise DataError("no text file in it", path, hint=hint)
         found += inside if path.is_dir() else [path]
     return found
+
+
+def _is_text(path: Path) -> bool:
+    name = path.name.lower().removesuffix(".gz")
+    return name.endswith(TEXT_FILES)
 
 
 def gather_examples(
@@ -117,8 +123,8 @@ def _size(path: Path) -> int:
 def _part(
     examples: list[RelationExample], known: dict[str, str], part: str
 ) -> Iterator[RelationExample]:
-    """A corpus's split; of one that names no train only the mentions of entities of that part."""
-    if any(example.split == "train" for example in examples):
+    """A corpus's split; of one split by entity only the mentions of entities of that part."""
+    if not is_split_by_entity(examples):
         kept = (e for e in examples if e.split == part)
         yield from (with_entities(example, known, None) for example in kept)
         return

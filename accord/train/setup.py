@@ -28,6 +28,7 @@ from accord.objectives.triples import TripleSource
 from accord.progress import say, track
 from accord.text.collate import tokens
 from accord.text.examples import RelationExample, Sequence, length
+from accord.text.pieces import read_pieces
 from accord.text.questions import Question
 from accord.train.cache import GIGABYTE, RECORD, build_cache, open_cache, plan_pieces
 from accord.train.checkpoint import RunFolder
@@ -250,10 +251,7 @@ def language_texts(recipe: Recipe, model: KnowledgeModel, files: list[Path]) -> 
 def _windows(model: KnowledgeModel, files: list[Path], size: int, count: int) -> list[Sequence]:
     found: list[Sequence] = []
     for path in files:
-        try:
-            ids = tokens(model.tokenizer, path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"cannot read text ({error})", path) from error
+        ids = tokens(model.tokenizer, "".join(read_pieces(path)))
         found += [(ids[i : i + size],) for i in range(0, len(ids) - 1, size)]
     if not found:
         raise ConfigError("the text files hold no text", "give files with at least two tokens")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from accord.api import train_run
-from accord.errors import ConfigError
+from accord.errors import ConfigError, DataError
 from accord.evaluate.extractor import Extractor
 from accord.evaluate.held_out import held_out_measure
 from accord.graph.builder import GraphBuilder
@@ -23,13 +24,13 @@ from accord.text.annotated import read_annotated
 from accord.text.examples import LabelledSpan, MentionExample, RelationExample
 from accord.text.links import load_links
 from accord.train.checkpoint import RunFolder
-from accord.train.extraction import gather_examples, split_examples
+from accord.train.extraction import gather_examples, split_examples, text_files
 from accord.train.held_out import held_out_loss, hold_out
 from accord.train.loop import Validated
-from accord.train.setup import build_objectives
+from accord.train.setup import build_objectives, language_texts
 from tests.conftest import build_tiny_graph
 from tests.objectives.test_relations_and_linking import examples, kelm_recipe, read_outputs
-from tests.train.tiny import step_of, tiny_model, tiny_project
+from tests.train.tiny import step_of, tiny_model, tiny_project, tiny_recipe
 
 
 def line(text: str, split: str, *names: str) -> dict[str, Any]:
@@ -193,3 +194,19 @@ def test_no_mention_is_both_learnt_from_and_measured(tmp_path: Path) -> None:
     assert split("train", "train") == (["Ann 0", "Ann 1"], [])
     with pytest.raises(ConfigError, match="has nothing in split 'test'"):
         load_links(str(file), "test", graph)
+
+
+def test_texts_may_be_gzipped_alone_and_in_folders(tmp_path: Path) -> None:
+    (tmp_path / "d.txt").mkdir()
+    (tmp_path / "d.txt" / "a.txt.gz").write_bytes(gzip.compress(b"Osaka is in Japan."))
+    (tmp_path / "page.html").write_text("Sweden has no Norway.")
+    files = text_files([tmp_path])
+    assert [path.name for path in files] == ["a.txt.gz"]
+    recipe = replace(kelm_recipe(), descriptions=False)
+    (example,) = gather_examples(recipe, build_tiny_graph(), [], files)
+    assert example.mentions.text == "Osaka is in Japan."
+    tiny = tiny_recipe()
+    assert len(language_texts(tiny, tiny_model(tiny), files)) == 1
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no text file in it"):
+        text_files([tmp_path / "empty"])
