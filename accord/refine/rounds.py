@@ -136,7 +136,8 @@ def run_rounds(
     if count < 1:
         raise ConfigError(f"{count} rounds", "use 1 or more")
     folder = Path(out)
-    rounds = _Rounds(folder, settings, train, _read_rounds(folder, settings))
+    record = _record(folder, settings, graph)
+    rounds = _Rounds(folder, settings, train, record)
     _copy_graph(graph, folder / GRAPH)
     for number in range(1, count + 1):
         state = rounds.go(number)
@@ -145,22 +146,42 @@ def run_rounds(
     return RoundsResult(folder, state, rounds.entries)
 
 
-def _read_rounds(folder: Path, settings: Recipe) -> list[dict[str, Any]]:
-    """What earlier calls did.
+def _record(folder: Path, settings: Recipe, graph: str | Path) -> dict[str, Any]:
+    """What earlier calls did, with what settings and on which graph; written if nothing is yet.
 
     Raises:
-        ConfigError: They were made with other settings.
+        ConfigError: They were made with other settings, or on another graph.
     """
+    own, source = _plain(settings), load_graph(graph)
     if not (folder / ROUNDS).is_file():
         RunFolder(folder).check_free()
-        return []
+        if settings.rounds.truth is not None:
+            Planted.load(settings.rounds.truth)  # before anything is written
+        folder.mkdir(parents=True, exist_ok=True)
+        begun = {"settings": own, "graph": source.hash, "rounds": []}
+        RunFolder(folder).write_json(ROUNDS, begun)
+        return begun
     known = RunFolder(folder).read_json(ROUNDS)
-    if known["settings"] != _plain(settings):
+    if known["settings"] != own:
         raise ConfigError(
-            f"{folder} holds rounds with other settings",
+            f"{folder} holds rounds with other settings: {_difference(known['settings'], own)}",
             "give the settings that they were begun with, or choose another --out",
         )
-    return list(known["rounds"])
+    if not source.descends_from(known.get("graph", source.hash)):
+        raise ConfigError(
+            f"{folder} holds rounds of another graph ({known['graph'][:12]}); {graph} is "
+            f"{source.hash[:12]}",
+            "give the graph that they were begun with, or choose another --out",
+        )
+    return known
+
+
+def _difference(then: Any, now: Any, name: str = "") -> str:
+    """The first setting that is not as it was, with both values."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        key = next(k for k in {**then, **now} if then.get(k) != now.get(k))
+        return _difference(then.get(key), now.get(key), f"{name}.{key}" if name else key)
+    return f"{name} was {json.dumps(then)} and is {json.dumps(now)}"
 
 
 def _plain(settings: Recipe) -> dict[str, Any]:
@@ -195,13 +216,14 @@ class _Rounds:
     """The rounds of one folder."""
 
     def __init__(
-        self, folder: Path, settings: Recipe, train: Trainer, entries: list[dict[str, Any]]
+        self, folder: Path, settings: Recipe, train: Trainer, record: dict[str, Any]
     ) -> None:
         self.folder = folder
         self.settings = settings
         self.config = settings.rounds
         self.train = train
-        self.entries = entries
+        self.record = record
+        self.entries: list[dict[str, Any]] = record["rounds"]
         self.truth = None if self.config.truth is None else Planted.load(self.config.truth)
 
     def go(self, number: int) -> State:
@@ -301,5 +323,4 @@ class _Rounds:
 
     def _note(self, number: int, entry: dict[str, Any]) -> None:
         self.entries[number - 1 :] = [entry]
-        found = {"settings": _plain(self.settings), "rounds": self.entries}
-        RunFolder(self.folder).write_json(ROUNDS, found)
+        RunFolder(self.folder).write_json(ROUNDS, self.record)

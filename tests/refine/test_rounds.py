@@ -231,7 +231,7 @@ def test_what_was_rejected_before_the_rounds_is_not_proposed(
     ("change", "message"),
     [
         ({"count": 0}, "0 rounds"),
-        ({"least": 0.4}, "other settings"),
+        ({"least": 0.4}, r"other settings: rounds.least was 0.3 and is 0.4"),
         ({"truth": Path("nowhere.csv")}, "cannot be read"),
     ],
 )
@@ -247,6 +247,25 @@ def test_what_the_user_can_mend(
     with pytest.raises(AccordError, match=message) as raised:
         run_rounds(out, spoilt[0], change.get("count", 1), settings, Told())
     assert raised.value.hint
+
+
+def test_rounds_that_were_killed_in_the_first_go_on_as_they_began(
+    spoilt: tuple[Path, Path], tmp_path: Path
+) -> None:
+    def killed(
+        run: Path, graph: Path, start: Path | None, overrides: Sequence[str]
+    ) -> Mapping[str, Any]:
+        raise KeyboardInterrupt
+
+    out, settings = tmp_path / "out", recipe(None, refinement="none")
+    with pytest.raises(KeyboardInterrupt):
+        run_rounds(out, spoilt[0], 1, settings, killed)
+    with pytest.raises(ConfigError, match="seed was 0 and is 1"):
+        run_rounds(out, spoilt[0], 1, replace(settings, seed=1), Told())
+    write_graph(lawful_graph(), tmp_path / "other")
+    with pytest.raises(ConfigError, match="rounds of another graph"):
+        run_rounds(out, tmp_path / "other", 1, settings, Told())
+    assert run_rounds(out, spoilt[0], 1, settings, Told()).state == "done"
 
 
 @pytest.mark.parametrize(
