@@ -14,13 +14,15 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from accord.decode.confidence import Confidence
-from accord.decode.guided import Guide
+from accord.decode.guided import Guide, read_off
 from accord.decode.planner import PlannerWeights
 from accord.decode.planner_training import PlannerConfig
+from accord.decode.plans import Plan, Plans
 from accord.decode.retrieve import RetrieveConfig, Start
 from accord.evaluate.abstention import evaluate_abstention, remove_relations
 from accord.evaluate.asking import judged, learn_planner
@@ -59,7 +61,9 @@ def main() -> None:
             "relations": remove_relations(graph, some, 0.3, seed + 1),
             "entities": without_topics(graph, some, 0.5, seed),
         }.items():
-            told = evaluate_abstention(guide_of(poorer, weights, sure), some, "", None, gone)
+            told = evaluate_abstention(
+                guide_of(poorer, weights, sure), still_right(poorer, some, gone), "", None, gone
+            )
             row = {"graph": name, "unanswerable": what, **told.to_dict()}
             print(json.dumps({k: v for k, v in row.items() if k != "confidence"}), flush=True)
 
@@ -128,6 +132,39 @@ def without_topics(
         if ids[head] not in gone and ids[tail] not in gone:
             builder.triple(ids[head], relations[relation], ids[tail])
     return builder.build(), [bool(gone & set(q.topics)) for q in asked]
+
+
+def still_right(
+    graph: KnowledgeGraph, asked: Sequence[Question], gone: list[bool]
+) -> list[Question]:
+    """Questions with what their paths still lead to; one without any counts as unanswerable too.
+
+    Args:
+        graph: The graph that lacks something.
+        asked: Questions with the answers of the whole graph.
+        gone: For each whether the graph cannot answer it; what turns out so is marked there.
+    """
+    plans, found = Plans(graph), list[Question]()
+    for number, question in enumerate(asked):
+        ends = () if gone[number] else answers_of(plans, question)
+        gone[number] = not ends
+        found.append(replace(question, answers=ends, answer_ids=()) if ends else question)
+    return found
+
+
+def answers_of(plans: Plans, question: Question) -> tuple[str, ...]:
+    """The names, or literals, that a question's own path leads to; none where it breaks off."""
+    graph, hops, steps = plans.graph, question.paths[0], list[tuple[int, ...]]()
+    for hop in hops:
+        number = graph.relation_ids.find(hop.relation, graph.relation_order)
+        if number >= 0:
+            steps.append(plans.groups[number + graph.num_relations * hop.inverse])
+    last = "" if len(steps) == len(hops) else hops[-1].relation
+    topic = graph.entity_ids.find(hops[0].start, graph.entity_order)
+    if topic < 0 or len(hops) - len(steps) > 1 or (last and last not in list(graph.properties)):
+        return ()
+    answers, _ = read_off(plans, Plan(topic, tuple(steps), last), 1.0)
+    return tuple(answer.name for answer in answers)
 
 
 def statements(graph: KnowledgeGraph) -> set[Statement]:

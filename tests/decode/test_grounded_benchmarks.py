@@ -12,7 +12,7 @@ import pytest
 from accord.evaluate.decisions import fit_weights
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
-from benchmarks import deciding, grounded_text
+from benchmarks import deciding, faithful, grounded_text
 
 ITEM = grounded_text.Item(
     "one",
@@ -119,3 +119,20 @@ def test_calibration_mends_what_is_too_sure() -> None:
     assert found["accuracy_after"] == right.mean() > 0.4 and found["n"] == half
     tied = deciding.credits_of(np.full((2, 4), 0.25), np.array([0, 3]))
     assert tied.tolist() == [0.25, 0.25]
+
+
+def test_a_poorer_graph_is_asked_for_what_it_still_has(tiny_graph: KnowledgeGraph) -> None:
+    asked = faithful.questions(tiny_graph, 40, 0)
+    assert len(asked) > 5
+    whole = [False] * len(asked)
+    same = faithful.still_right(tiny_graph, asked, whole)
+    assert not any(whole)
+    assert [set(q.answers) for q in same] == [set(q.answers) for q in asked]
+    poorer, gone = faithful.without_topics(tiny_graph, asked, 0.3, 0)
+    before = list(gone)
+    for question, was, now, left in zip(
+        asked, before, gone, faithful.still_right(poorer, asked, gone), strict=True
+    ):
+        assert now or not was, "what has lost its topic cannot be answered"
+        if not now:
+            assert set(left.answers) <= set(question.answers)
