@@ -40,6 +40,7 @@ from accord.evaluate.report_sections import (
     training,
     triples,
 )
+from accord.evaluate.report_texts import texts
 from accord.progress import clock
 
 MRR = ("both", "realistic", "mrr")
@@ -75,6 +76,7 @@ def render(groups: list[Group]) -> str:
         relations(groups),
         triples(groups),
         generation(groups),
+        texts(groups),
         kale(groups),
         ask(groups),
         loop(groups),
@@ -120,13 +122,15 @@ def _what(run: Run) -> str:
     sizes = [
         f"{graph[k]:,} {k}" for k in ("entities", "relations") if isinstance(graph.get(k), int)
     ]
+    twice = any(one.model == "before" for one in run.evaluations)
     recipe = settings.get("recipe") or settings.get("name") or ""
     return (
-        f"The language model {run.base_model or 'of this run'} was aligned with the knowledge "
+        f"The language model {run.base_model or 'of this run'} was trained with the knowledge "
         f"graph {graph.get('name', '')}"
         + (f" ({', '.join(sizes)})" if sizes else "")
         + (f" by the recipe {recipe}" if isinstance(recipe, str) and recipe else "")
-        + ". Each figure was measured by the same command before and after."
+        + "."
+        + (" Each figure was measured by the same command before and after." if twice else "")
     )
 
 
@@ -178,8 +182,11 @@ def _summary(groups: list[Group]) -> str:
     ]
     changed = differences(groups)
     shown = [[key, *map(str, values)] for key, values in changed.items()]
+    names = ["", *names, "training"]
+    told = [i for i, name in enumerate(names) if not name or any(row[i] != "–" for row in rows)]
     labels = ["setting", *(group.label for group in groups)]
-    return grid(["", *names, "training"], rows) + (
+    some = [[row[i] for i in told] for row in rows]
+    return grid([names[i] for i in told], some) + (
         "<h3>Settings that differ</h3>" + grid(labels, shown) if shown else ""
     )
 

@@ -169,3 +169,29 @@ def test_dots_lie_where_their_values_are() -> None:
     places = [float(x) for x in re.findall(r'cx="([0-9.]+)"', svg)]
     assert len(places) == 3
     assert places[2] == pytest.approx((places[0] + places[1]) / 2, abs=0.1)
+
+
+def test_what_was_read_out_of_texts_is_shown_beside_its_baselines(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name) for name in ("with", "without")]
+    (runs[1] / "config.toml").write_text("seed = 0\nfusion = false\n")
+    for run, score in zip(runs, (0.75, 0.5), strict=True):
+        for file in (run / "eval").glob("*.json"):
+            file.unlink()
+        linked = {"name prior": {"accuracy": 0.625}}
+        alone = {"in <b>": {"n": 7, "f1": score}, "of": {"n": 9, "f1": 0.125}}
+        for kind, result in (
+            ("linking-own", {"n": 1200, "accuracy": score, "nil_f1": 0.1, "baseline": linked}),
+            ("relations-own", {"n": 16, "micro_f1": score, "per_relation": alone}),
+            ("choice-own", {"n": 4, "accuracy": score, "baseline": {"random": 0.25}}),
+        ):
+            data = {"data": "own.jsonl", "split": "test", **result}
+            entry = {"kind": kind, "model": "after", "split": "test", "result": data}
+            (run / "eval" / f"{kind}.json").write_text(json.dumps(entry))
+    text = page_of(runs, tmp_path / "report.html")
+    assert "own.jsonl, test (1,200 items)" in text and "Baseline: name prior" in text
+    assert text.count("<td>0.625</td>") == 2 and "<td>0.250</td>" in text
+    assert text.count("−0.250</td>") == 3, "the ablation beside each figure"
+    assert "<td>in &lt;b&gt;</td><td>7</td><td>0.750</td><td>0.500</td>" in text
+    assert text.index("<td>of</td>") < text.index("<td>in &lt;b&gt;</td>")
+    assert "same command before and after" not in text
+    assert "MRR before" not in text, "nothing was ranked"
