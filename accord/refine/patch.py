@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from accord.errors import AccordError, GraphError
+from accord.graph.builder import triple_keys
 from accord.graph.graph import PENDING, KnowledgeGraph
 from accord.graph.iris import INVERSE, KIND, PHRASE
 from accord.graph.labels import reading_of
@@ -17,6 +20,7 @@ from accord.graph.query import open_record
 from accord.graph.store import GraphStore, catch_up
 from accord.graph.updates import LOG, read_log
 from accord.graph.writing import disk
+from accord.progress import say
 from accord.refine.patch_files import read_patch
 
 __all__ = ["Applied", "Patch", "Statement", "apply_patch", "patch_log"]
@@ -64,6 +68,8 @@ def apply_patch(graph: str | Path, patch: Patch | str | Path) -> Applied:
         if entry is not None:
             return Applied(entry, True, known)
         check_ids(known, change)
+        check_rest(store, known, change)
+        _tell_held_out(known, change)
         with pending(folder):
             entry = store.apply(change)
         return Applied(entry, False, catch_up(folder, store))
@@ -130,6 +136,43 @@ def check_ids(graph: KnowledgeGraph, patch: Patch) -> None:
         unknown = next(_unknown_ids(graph, side, brought), None)
         if unknown is not None:
             raise _unknown(graph, unknown, side is patch.add)
+
+
+def check_rest(store: GraphStore, graph: KnowledgeGraph, patch: Patch) -> None:
+    """Makes sure that a patch leaves something: of an empty record no snapshot can be made.
+
+    Raises:
+        GraphError: It takes out all there is.
+    """
+    known = graph.num_triples + len(graph.attributes)
+    texts = reading_of(graph).kinds()
+    if len(patch.remove) < known or any(s.predicate not in texts for s in patch.add):
+        return
+    gone = {s for s in patch.remove if s.predicate not in texts and store.asserts(s)}
+    if len(gone) >= known:
+        raise GraphError(
+            f"the patch takes out all that {graph.name} states; nothing was changed",
+            "leave something in, or delete the graph's folder",
+        )
+
+
+def _tell_held_out(graph: KnowledgeGraph, patch: Patch) -> None:
+    """Says so where what is added to train is asked for in valid or test."""
+    held = graph.triples[graph.split > 0]
+    rows = [(s.subject, s.predicate, s.value) for s in patch.add if not s.literal]
+    if not (len(held) and rows):
+        return
+    number = {key: idx for idx, key in enumerate(graph.relation_ids)}
+    heads, tails = (graph.entities([row[at] for row in rows]) for at in (0, 2))
+    come = np.column_stack([heads, [number.get(row[1], -1) for row in rows], tails])
+    sizes = graph.num_relations, graph.num_entities
+    known = come[(come >= 0).all(axis=1)]
+    count = int(np.isin(triple_keys(known, *sizes), triple_keys(held, *sizes)).sum())
+    if count:
+        say(
+            f"{count:,} of the added triples are held out in valid or test: what is measured there "
+            "counts for less from now on"
+        )
 
 
 def introducing(graph: KnowledgeGraph, statements: Iterable[Statement]) -> list[Statement]:

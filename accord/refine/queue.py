@@ -34,7 +34,15 @@ from accord.refine.entry import (
 )
 from accord.refine.items import Item
 from accord.refine.naming import names_for
-from accord.refine.patch import REVIEWER, Applied, check_ids, introducing, pending, record_folder
+from accord.refine.patch import (
+    REVIEWER,
+    Applied,
+    check_ids,
+    check_rest,
+    introducing,
+    pending,
+    record_folder,
+)
 
 
 class Occupied(GraphError):
@@ -329,6 +337,7 @@ class Queue(Closing):
             GraphError: No such patch in force, or a later one changed the same statements.
         """
         delta = self.store.delta(patch_id)
+        check_rest(self.store, self.graph, Patch(delta.remove, delta.add))
         undone = {*delta.add, *delta.remove}
         back = [
             e

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accord.errors import AccordError, DataError, GraphError
+from accord.graph.builder import GraphBuilder
 from accord.graph.formats import write_graph
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import RDFS, XSD
@@ -132,6 +133,37 @@ def test_a_text_in_a_statement_is_no_header(tmp_path: Path, tiny_graph: Knowledg
     for suffix in SUFFIXES:
         file = write_patch(Patch((said,), graph=tiny_graph.hash), tmp_path / f"p{suffix}")
         assert read_patch(file).graph == tiny_graph.hash and read_patch(file).add == (said,)
+
+
+def test_a_patch_leaves_something(tmp_path: Path) -> None:
+    builder = GraphBuilder("small")
+    builder.triple("a", "r", "b")
+    builder.entity("a", "A")
+    graph = write_graph(builder.build(), tmp_path / "small")
+    before = export(tmp_path / "small")
+    all_of_it = (Statement("a", "r", "b"), Statement("a", RDFS + "label", "A", True))
+    renamed = (Statement("a", RDFS + "label", "B", True),)
+    for add in ((), renamed):
+        with pytest.raises(GraphError, match="takes out all"):
+            apply_patch(tmp_path / "small", Patch(add, all_of_it, graph=graph.hash))
+        assert export(tmp_path / "small") == before and not patch_log(tmp_path / "small")
+    new = Statement("b", "r", "a")
+    assert apply_patch(tmp_path / "small", Patch((new,), graph=graph.hash)).entry.added == 1
+    rest = Patch((), all_of_it, graph=graph.hash)
+    assert apply_patch(tmp_path / "small", rest).entry.removed == 2
+    with pytest.raises(GraphError, match="takes out all"):
+        rollback_patch(tmp_path / "small", "p1")
+    assert rollback_patch(tmp_path / "small", "p2").graph.num_triples == 2
+
+
+def test_held_out_triples_that_come_into_train_are_told(
+    folder: Path, tiny_graph: KnowledgeGraph, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, relation, tail = tiny_graph.triples_of("test")[0].tolist()
+    ids = tiny_graph.entity_ids[head], tiny_graph.relation_ids[relation]
+    asked = Statement(*ids, tiny_graph.entity_ids[tail])
+    apply_patch(folder, Patch((asked,), graph=tiny_graph.hash))
+    assert "1 of the added triples are held out" in capsys.readouterr().err
 
 
 def test_the_note_of_a_reviewer_who_was_killed_goes(
