@@ -285,10 +285,21 @@ def _number(text: str) -> Any:
 
 
 def _parse_list(text: str, args: tuple[Any, ...]) -> list[Any]:
-    inside = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
-    items = [item.strip() for item in inside.split(",") if item.strip()]
+    items = _items(text)
     kinds = args[:1] * len(items) if args[-1] is Ellipsis else (*args, *args[-1:] * len(items))
     return [_parse(item, kind) for item, kind in zip(items, kinds, strict=False)]
+
+
+def _items(text: str) -> list[str]:
+    """The items of a list: texts as JSON writes them, commas and all, or what commas part."""
+    inside = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+    try:
+        found = json.loads(f"[{inside}]")
+    except ValueError:
+        found = []
+    if found and all(isinstance(item, str) for item in found):
+        return list(found)
+    return [item.strip() for item in inside.split(",") if item.strip()]
 
 
 def _with(tree: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def test_override_beats_recipe_beats_default(tmp_path: Path) -> None:
         ("mode=full", "mode", "full"),
         ("ratio=0.2,0.8", "ratio", (0.2, 0.8)),
         ("words=[a, b]", "words", ("a", "b")),
+        ('words=["run, 1", "J\\u00fcrgen"]', "words", ("run, 1", "Jürgen")),
         ("name=7", "name", "7"),
         ("name=a=b", "name", "a=b"),
         ("keep=off", "keep", None),
