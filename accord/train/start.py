@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,17 @@ from accord.model.saving import (
     unfinished,
 )
 from accord.objectives.base import Objective
+from accord.objectives.labels import Labels
 from accord.objectives.rationale import Part, Rationale, teacher_right
+from accord.objectives.relations import Relations
+from accord.objectives.spans import Spans
 from accord.progress import say, track
 from accord.text.render import TextConfig
 from accord.train.checkpoint import RunFolder
+from accord.train.extraction import TYPES, VOCABULARY
 from accord.train.recipe import Recipe
 from accord.train.step import Step
+from accord.train.tasks import LABELS, kept_labels
 
 START = "start"
 """Folder in a run that keeps what it started from, so that it can be resumed without that."""
@@ -160,9 +165,12 @@ def keep_start(run: RunFolder, folder: Path | None, name: str) -> None:
     work = Path(tempfile.mkdtemp(prefix=f".{START}.", dir=run.path))
     try:
         with disk_errors(target):
-            for file in (HEADER, WEIGHTS, OBJECTIVES):
-                if (folder / file).is_file():
-                    shutil.copyfile(folder / file, work / file)
+            is_run = (folder.parent / "config.toml").is_file()
+            names = (VOCABULARY, TYPES, LABELS) if is_run else ()
+            files = [folder / file for file in (HEADER, WEIGHTS, OBJECTIVES)]
+            for source in (*files, *(folder.parent / file for file in names)):
+                if source.is_file():
+                    shutil.copyfile(source, work / source.name)
             shutil.rmtree(target, ignore_errors=True)
             work.rename(target)
     finally:
@@ -198,6 +206,8 @@ def put_start(model: KnowledgeModel, folder: Path) -> None:
 def put_parameters(objectives: Iterable[tuple[Objective, float]], folder: Path) -> None:
     """Gives objectives the values that they ended with in a finished run, such as a temperature.
 
+    What is for a relation, a type or a label goes to the same one, whatever its number is now.
+
     Args:
         objectives: Those that the run did not have stay as they are.
         folder: The run's saved model.
@@ -209,11 +219,68 @@ def put_parameters(objectives: Iterable[tuple[Objective, float]], folder: Path) 
         return
     kept = read_weights(folder / OBJECTIVES)
     for objective, _ in objectives:
+        now, before = row_names(objective), kept_row_names(folder, objective.name)
         for key, parameter in objective.parameters.items():
             value = kept.get(f"{objective.name}.{key}")
-            if value is not None and value.shape == parameter.shape:
+            if value is None:
+                continue
+            if key in now and len(before.get(key, ())) == len(value):
+                _put_rows(parameter, now[key], value, before[key])
+            elif value.shape == parameter.shape:
                 with torch.no_grad():
                     parameter.copy_(value)
+
+
+@torch.no_grad()
+def _put_rows(
+    parameter: torch.Tensor, names: Sequence[str], value: torch.Tensor, kept: Sequence[str]
+) -> None:
+    """Rows by what they are for, since other data has other relations, types or labels."""
+    if value.shape[1:] != parameter.shape[1:]:
+        return
+    place = {name: row for row, name in enumerate(kept)}
+    for row, name in enumerate(names):
+        if name in place:
+            parameter[row].copy_(value[place[name]])
+
+
+def row_names(objective: Objective) -> dict[str, Sequence[str]]:
+    """What the rows of an objective's parameters are for, by parameter; others have no names."""
+    if isinstance(objective, Relations):
+        return _relation_rows(objective.vocabulary.relations, objective.vocabulary.kinds)
+    if isinstance(objective, Spans):
+        return _label_rows(_tags(objective.kinds))
+    return _label_rows(objective.labels) if isinstance(objective, Labels) else {}
+
+
+def kept_row_names(folder: Path, name: str) -> dict[str, Sequence[str]]:
+    """`row_names` as a finished run had them; empty where it does not say.
+
+    Args:
+        folder: Its saved model as a run keeps it.
+        name: The objective's.
+    """
+    run = RunFolder(folder)
+    if name == "relations" and (folder / VOCABULARY).is_file():
+        found = run.read_json(VOCABULARY)
+        return _relation_rows(found["relations"], found["kinds"])
+    if name == "spans" and (folder / TYPES).is_file():
+        return _label_rows(_tags(run.read_json(TYPES)["types"]))
+    labels = kept_labels(run).get(name)
+    return {} if labels is None else _label_rows(labels)
+
+
+def _relation_rows(relations: Sequence[str], kinds: Sequence[str]) -> dict[str, Sequence[str]]:
+    rows = ("", *relations)  # the threshold stands first
+    return {**_label_rows(rows), "head_kind": kinds, "tail_kind": kinds}
+
+
+def _label_rows(labels: Sequence[str]) -> dict[str, Sequence[str]]:
+    return {"out": labels, "out_bias": labels}
+
+
+def _tags(kinds: Sequence[str]) -> list[str]:
+    return ["O", *(f"{part}-{kind}" for kind in kinds for part in "BI")]
 
 
 def measure_teacher(step: Step, rationale: Rationale, run: RunFolder | None) -> float:

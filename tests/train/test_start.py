@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from accord.api import train_run
 from accord.config import to_toml
 from accord.errors import ConfigError, DataError, ModelError
+from accord.model import saving
 from accord.model.saving import load_model, trainable
+from accord.objectives.labels import LabelledItem, Labels, TypingConfig
+from accord.objectives.relations import ReadExample, Relations, RelationsConfig, Vocabulary
+from accord.objectives.spans import Spans, SpansConfig, TaggedText
+from accord.text.examples import LabelledSpan, MentionExample
+from accord.text.span_tokens import SpanTokens
+from accord.train.checkpoint import RunFolder
 from accord.train.recipe import Recipe
+from accord.train.start import keep_start, put_parameters
 from benchmarks.resume import compare, state_files
 from tests.conftest import build_tiny_graph
 from tests.train.test_resume import _other_graph
@@ -250,3 +258,48 @@ def test_questions_that_are_missing_or_broken(tmp_path: Path) -> None:
     kalm = tiny_project(tmp_path, tiny_recipe(loop={"steps": 1}))
     with pytest.raises(ConfigError, match="reads questions"):
         train_run(**kalm, out=tmp_path / "run", qa=path)
+
+
+def heads(relations: str, kinds: str, labels: str, read: ReadExample) -> list[Any]:
+    """Objectives with one relation, type or label a letter."""
+    item = LabelledItem(((1, 2),), (0, 1), 0, (True,) * len(labels))
+    words = (LabelledSpan(0, 1),)
+    text = TaggedText.of(MentionExample("a", ()), read.text, words, kinds)
+    vocabulary = Vocabulary(tuple(relations), ("", *kinds))
+    known = replace(read, labels=np.zeros((1, len(relations)), dtype=np.bool_))
+    return [
+        Relations([known], vocabulary, 4, RelationsConfig(1.0, width=3), len(relations)),
+        Spans([text], tuple(kinds), 4, SpansConfig(1.0, width=3), len(kinds)),
+        Labels("typing", [item], labels, 4, TypingConfig(1.0, width=3), len(labels)),
+    ]
+
+
+def test_heads_are_taken_over_by_name(tmp_path: Path) -> None:
+    text = SpanTokens(((1, 2),), np.zeros((1, 2), dtype=np.int64))
+    one = np.zeros(1, dtype=np.int64)
+    read = ReadExample(text, one, one, np.zeros((1, 2), dtype=np.int64), np.zeros((1, 1), bool))
+    run, first = RunFolder(tmp_path / "run"), heads("ab", "PQ", "xyz", read)
+    (run.path / "model").mkdir(parents=True)
+    (run.path / "config.toml").touch()
+    run.write_json("extraction.json", {"relations": ["a", "b"], "kinds": ["", "P", "Q"]})
+    run.write_json("types.json", {"types": ["P", "Q"]})
+    run.write_json("labels.json", {"typing": ["x", "y", "z"]})
+    tensors = {f"{o.name}.{k}": p.detach() for o in first for k, p in o.parameters.items()}
+    save_file(tensors, run.path / "model" / "objectives.safetensors")
+    header: dict[str, Any] = {**dict.fromkeys(saving.KEYS, ""), "format": saving.FORMAT}
+    RunFolder(run.path / "model").write_json(saving.HEADER, {**header, "graph": {}})
+    (run.path / "model" / saving.WEIGHTS).touch()
+    new = RunFolder(tmp_path / "new")
+    keep_start(new, run.path / "model", "run")
+    second, fresh = heads("bc", "QR", "wy", read), heads("bc", "QR", "wy", read)
+    put_parameters([(o, 1.0) for o in second], new.path / "start")
+    was, now, drawn = ([dict(o.parameters) for o in some] for some in (first, second, fresh))
+    assert torch.equal(now[0]["head"], was[0]["head"])
+    for key, rows in (("out", [0, 2, None]), ("head_kind", [0, 2, None])):
+        for row, before in enumerate(rows):
+            expected = drawn[0][key][row] if before is None else was[0][key][before]
+            assert torch.equal(now[0][key][row], expected)
+    assert torch.equal(now[1]["out"][:3], was[1]["out"][[0, 3, 4]])  # O, B-Q, I-Q
+    assert torch.equal(now[1]["out"][3:], drawn[1]["out"][3:])
+    assert torch.equal(now[2]["out_bias"][1], was[2]["out_bias"][1])
+    assert torch.equal(now[2]["out"][0], drawn[2]["out"][0])
