@@ -33,6 +33,8 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 if not isinstance(record, dict):
                     raise DataError("a line must be one JSON object", path, number)
                 yield number, record
+    except FileNotFoundError as error:
+        raise DataError("no such file", path, hint="check the path") from error
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"cannot read ({error})", path, max(1, number)) from error
 
@@ -103,20 +105,48 @@ def _read(record: dict[str, Any]) -> RelationExample:
         raise ValueError(f"text must be a string, not {text!r}")
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}; use train, valid or test")
-    spans = tuple(_span(item, text) for item in record["spans"])
+    spans = tuple(_span(item, text) for item in _objects(record["spans"], "spans"))
     things = _things(record, spans)
     owner = {number: i for i, thing in enumerate(things) for number in thing}
     # Lines written by hand name spans, those written by us name things.
     place = {i: i for i in range(len(things))} if "things" in record else owner
-    facts = tuple((_at(place, f["head"]), str(f["relation"]), _at(place, f["tail"]))
-                  for f in record.get("relations", ()))  # fmt: skip
-    asked = [(_at(place, h), _at(place, t)) for h, t in record.get("asked", ())]
+    stated = _objects(record.get("relations", []), "relations")
+    facts = tuple((_at(place, f["head"]), _name(f["relation"]), _at(place, f["tail"]))
+                  for f in stated)  # fmt: skip
+    asked = [(_at(place, h), _at(place, t)) for h, t in _pairs(record.get("asked", []))]
     if "relations" in record and "asked" not in record:
         asked = all_pairs(len(things))
     pairs = dict.fromkeys([*asked, *((head, tail) for head, _, tail in facts)])
-    kinds = tuple(map(str, record.get("types", ())))
+    kinds = tuple(map(_name, _list(record.get("types", []), "types")))
     example = MentionExample(text, spans, split, kinds)
     return RelationExample(example, things, facts, tuple(pairs), bool(record.get("single")))
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{name} must be a list, not {value!r}")
+    return value
+
+
+def _objects(value: Any, name: str) -> list[dict[str, Any]]:
+    wrong = next((item for item in _list(value, name) if not isinstance(item, dict)), None)
+    if wrong is not None:
+        raise ValueError(f"{name} must hold objects, not {wrong!r}")
+    return list(value)
+
+
+def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
+    for item in _list(value, "asked"):
+        if not (isinstance(item, list) and len(item) == 2):
+            raise ValueError(f"asked must hold [head, tail], not {item!r}")
+        yield item[0], item[1]
+
+
+def _name(value: Any) -> str:
+    """A relation or a type."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
+        raise ValueError(f"a relation or type must be a name, not {value!r}")
+    return str(value)
 
 
 def _at(place: dict[int, int], number: Any) -> int:

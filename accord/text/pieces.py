@@ -51,5 +51,7 @@ def read_pieces(
     except UnicodeDecodeError as error:
         line += error.object[: error.start].count(b"\n")
         raise DataError(f"not UTF-8 ({error.reason})", file, line, "convert it to UTF-8") from error
+    except FileNotFoundError as error:
+        raise DataError("no such file", file, hint="check the path") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read it ({error})", file) from error

@@ -89,21 +89,25 @@ def gather_examples(
         texts: Files of `--text`.
 
     Raises:
-        ConfigError: `data` is given and no objective learns from it.
+        ConfigError: `data` or `texts` are given and no objective learns from them.
         DataError: A file cannot be read or a line of it is wrong.
     """
-    names = list(data)
+    names, files = list(data), list(texts)
+    if files and not (_needs_graph(recipe) or recipe.language.weight):
+        raise ConfigError(
+            f"no objective of this recipe reads plain text, such as {files[0]}",
+            "leave --text out, or choose a recipe such as kelm",
+        )
     if not needs_examples(recipe):
         if names:
             raise ConfigError(
-                "no objective of this recipe reads annotated text",
+                f"no objective of this recipe reads annotated text, such as {names[0]}",
                 "leave --data out, or choose a recipe such as kelm",
             )
         return []
     corpora, known = [load_corpus(name) for name in names], other_ids(graph)
     held = [e for examples in corpora for e in _part(examples, known, "valid")]
     found = [e for examples in corpora for e in _part(examples, known, "train")]
-    files = list(texts)
     if _needs_graph(recipe) and (files or recipe.descriptions):
         source = DistantSource(graph, MentionIndex(graph))
         with track("reading texts", sum(map(_size, files)), "bytes") as advance:

@@ -117,6 +117,12 @@ def test_a_file_of_ones_own_comes_back(tmp_path: Path) -> None:
         ({"relations": [{"head": 0, "tail": 1}]}, "no field 'relation'"),
         ({"split": "dev"}, "split is 'dev'"),
         ({"text": 3}, "text must be a string"),
+        ({"spans": {"start": 0}}, "spans must be a list, not {'start': 0}"),
+        ({"spans": ["0-3"]}, "spans must hold objects, not '0-3'"),
+        ({"relations": "r"}, "relations must be a list, not 'r'"),
+        ({"relations": [{"head": 0, "relation": None, "tail": 1}]}, "must be a name, not None"),
+        ({"asked": [[0]]}, "asked must hold [head, tail], not [0]"),
+        ({"types": "LOC"}, "types must be a list, not 'LOC'"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -128,6 +134,8 @@ def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], messag
 
 
 def test_cut_and_empty_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.jsonl: no such file"):
+        read_annotated(tmp_path / "none.jsonl")
     (tmp_path / "cut.jsonl").write_text('{"text": "a', encoding="utf-8")
     with pytest.raises(DataError, match=":1: cannot read"):
         read_annotated(tmp_path / "cut.jsonl")

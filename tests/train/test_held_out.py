@@ -196,6 +196,14 @@ def test_no_mention_is_both_learnt_from_and_measured(tmp_path: Path) -> None:
         load_links(str(file), "test", graph)
 
 
+def test_texts_that_nothing_learns_from_are_refused(tmp_path: Path) -> None:
+    recipe = tiny_recipe(language={"weight": 0.0})
+    with pytest.raises(ConfigError, match=r"reads plain text, such as a\.txt"):
+        gather_examples(recipe, build_tiny_graph(), [], [Path("a.txt")])
+    with pytest.raises(ConfigError, match=r"reads annotated text, such as own\.jsonl"):
+        gather_examples(recipe, build_tiny_graph(), ["own.jsonl"], [])
+
+
 def test_texts_may_be_gzipped_alone_and_in_folders(tmp_path: Path) -> None:
     (tmp_path / "d.txt").mkdir()
     (tmp_path / "d.txt" / "a.txt.gz").write_bytes(gzip.compress(b"Osaka is in Japan."))
