@@ -63,7 +63,7 @@ def train(
     """
     from accord.api import train_rounds, train_run
 
-    recipe, graph = _told(recipe, graph, out, resume)
+    recipe, graph = _told(recipe, graph, out, resume, rounds)
     said, texts = settings or [], text or []
     try:
         if rounds is None:
@@ -87,11 +87,18 @@ def train(
         raise
 
 
-def _told(recipe: str | None, graph: str | None, out: Path, resume: bool) -> tuple[str, str]:
+def _told(
+    recipe: str | None, graph: str | None, out: Path, resume: bool, rounds: int | None
+) -> tuple[str, str]:
     """Recipe and graph; a run that goes on has both, so it need not be told them."""
     from accord.errors import ConfigError
     from accord.train.checkpoint import run_graph
 
+    if (out / "rounds.json").is_file() and None in (rounds, recipe, graph):
+        raise ConfigError(
+            f"{out} holds rounds",
+            "give the command that began them again, with RECIPE, --graph, --rounds and its --set",
+        )
     if resume and graph is None and (out / "config.toml").is_file():
         graph = run_graph(out)
     for given, what in ((recipe, "RECIPE"), (graph, "--graph")):

@@ -129,3 +129,15 @@ def test_what_the_user_can_mend(
     assert found["hint"]
     assert "Traceback" not in printed.err
     assert not (tmp_path / "run").exists(), "nothing is written before all is known to be right"
+
+
+def test_a_folder_of_rounds_is_no_run_to_go_on_with(
+    called: list[tuple[Any, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rounds.json").write_text("{}")
+    whole = ["joint", "--graph", "umls"]
+    for words in (["--resume"], ["--resume", "--rounds", "3"], [*whole, "--resume"], whole):
+        assert main(["train", *words, "--out", str(tmp_path)]) == 2
+        said = capsys.readouterr().err
+        assert f"{tmp_path} holds rounds" in said and "--rounds" in said
+    assert not called
