@@ -98,7 +98,11 @@ def _by_keyboard(queue: Queue) -> None:
             "there is no terminal to ask at",
             "use --decisions FILE or --above P; --export FILE writes what is to decide",
         )
-    ask_all(queue, _ask, say)
+    try:
+        ask_all(queue, _ask, say)
+    except KeyboardInterrupt:
+        say("\nstopped; what was decided is kept")
+        raise
 
 
 def _ask(prompt: str) -> str:
