@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from accord.decode.confidence import Confidence
-from accord.decode.guided import Guide, read_off
+from accord.decode.guided import Answer, Citation, Guide, read_off
 from accord.decode.planner import PlannerWeights
 from accord.decode.planner_training import PlannerConfig
 from accord.decode.plans import Plan, Plans
@@ -82,7 +82,10 @@ def guide_of(graph: KnowledgeGraph, weights: PlannerWeights, sure: Confidence) -
 
 
 def cited(guide: Guide, asked: Sequence[Question]) -> dict[str, object]:
-    """Whether citations are true, lie on the gold path, and hold all of it."""
+    """Whether citations are true, entail the right answers, and are all that do.
+
+    What entails them is every statement on any walk along the question's own relation path.
+    """
     stated, counts = statements(guide.graph), dict.fromkeys(("answers", "citations", "untrue"), 0)
     precision, recall, right = list[float](), list[float](), 0
     for question in asked:
@@ -94,9 +97,9 @@ def cited(guide: Guide, asked: Sequence[Question]) -> dict[str, object]:
         names = [(a.id, a.name) for a in answered.answers]
         right += int(judged(question, names).exact)
         if said:
-            gold = {(h.head, h.relation, h.tail) for path in question.paths for h in path}
-            precision.append(len(said & gold) / len(said))
-            recall.append(len(said & gold) / len(gold))
+            entailing = {(c.head, c.relation, c.tail) for c in of_gold(guide.plans, question)[1]}
+            precision.append(len(said & entailing) / len(said))
+            recall.append(len(said & entailing) / len(entailing))
     shares = {"citation precision": mean(precision), "citation recall": mean(recall)}
     return {"questions": len(asked), "answered": len(precision), "right": right, **counts, **shares}
 
@@ -146,14 +149,17 @@ def still_right(
     """
     plans, found = Plans(graph), list[Question]()
     for number, question in enumerate(asked):
-        ends = () if gone[number] else answers_of(plans, question)
+        ends = () if gone[number] else tuple(a.name for a in of_gold(plans, question)[0])
         gone[number] = not ends
         found.append(replace(question, answers=ends, answer_ids=()) if ends else question)
     return found
 
 
-def answers_of(plans: Plans, question: Question) -> tuple[str, ...]:
-    """The names, or literals, that a question's own path leads to; none where it breaks off."""
+def of_gold(plans: Plans, question: Question) -> tuple[tuple[Answer, ...], tuple[Citation, ...]]:
+    """All that a question's own relation path leads to, with the statements that it walks over.
+
+    Nothing where the graph lacks the topic, a relation or the property.
+    """
     graph, hops, steps = plans.graph, question.paths[0], list[tuple[int, ...]]()
     for hop in hops:
         number = graph.relation_ids.find(hop.relation, graph.relation_order)
@@ -162,9 +168,8 @@ def answers_of(plans: Plans, question: Question) -> tuple[str, ...]:
     last = "" if len(steps) == len(hops) else hops[-1].relation
     topic = graph.entity_ids.find(hops[0].start, graph.entity_order)
     if topic < 0 or len(hops) - len(steps) > 1 or (last and last not in list(graph.properties)):
-        return ()
-    answers, _ = read_off(plans, Plan(topic, tuple(steps), last), 1.0)
-    return tuple(answer.name for answer in answers)
+        return (), ()
+    return read_off(plans, Plan(topic, tuple(steps), last), 1.0)
 
 
 def statements(graph: KnowledgeGraph) -> set[Statement]:
