@@ -153,13 +153,17 @@ def train_run(
             if not going_on:
                 run.check_free()
                 keep_start(run, start, str(model))
+                # Before the settings are: a run that has those goes on with what is kept here.
+                kept_examples(run, gathered)
+                kept_tasks(run, read)
             _begin(run, settings, opened, str(graph), going_on, questions)
         accelerator.wait_for_everyone()
         start = start_folder(run)
         trained = _model(settings, opened, start, device, accelerator)
         with accelerator.main_process_first():
-            examples, held = split_examples(kept_examples(run, gathered))
-            tasks = kept_tasks(run, read)
+            texts = kept_examples(run, None) if gathered is None else gathered
+            examples, held = split_examples(texts)
+            tasks = kept_tasks(run, None) if read is None else read
             learnt, asked = tasks.part(held=False), tasks.part(held=True)
             objectives = build_objectives(
                 settings, trained, opened, files, run, questions, examples, learnt

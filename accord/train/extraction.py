@@ -164,6 +164,7 @@ def kept_examples(run: RunFolder, examples: list[RelationExample] | None) -> lis
     path = run.path / EXAMPLES
     if examples is None:
         return read_annotated(path) if path.is_file() else []
+    path.unlink(missing_ok=True)  # of a run that was broken off before it began
     if examples:
         write_annotated(path, examples)
     return examples

@@ -94,6 +94,8 @@ def kept_tasks(run: RunFolder, tasks: Tasks | None) -> Tasks:
             tuple(read_pairs(pairs)) if pairs.is_file() else (),
             tuple(read_choices(choices)) if choices.is_file() else (),
         )
+    for path in (pairs, choices):
+        path.unlink(missing_ok=True)
     if tasks.pairs:
         write_pairs(pairs, tasks.pairs)
     if tasks.choices:

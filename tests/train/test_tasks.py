@@ -18,6 +18,7 @@ from accord.evaluate.labels import Labeller, LabelsResult
 from accord.model.config import ModelConfig
 from accord.model.encoder_reading import MEAN
 from accord.model.knowledge_model import KnowledgeModel
+from accord.model.saving import read_weights
 from accord.objectives.choice import Choice, ChoosingConfig, join_choices, score_choices
 from accord.objectives.labels import Labels, PairsConfig, TypingConfig, join_labelled
 from accord.text.choice_sets import ChoiceItem, items_to_learn, read_choices, write_choices
@@ -240,6 +241,29 @@ def test_a_run_goes_on_with_its_own_pairs(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no run"):
         Labeller.open(str(runs / "base"), "pairs")
     assert choosing_model(runs / "choice").score_continuations(["a"], [" b"])[0] < 0
+
+
+@pytest.mark.parametrize("name", ["typing", "pairs"])
+def test_a_run_that_was_killed_before_its_first_step_goes_on_with_its_data(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    loop = replace(RECIPES[name].loop, steps=2, validate_every=1)
+    project = tiny_project(tmp_path, replace(RECIPES[name], loop=loop))
+    run = tmp_path / "run"
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("accord.api._model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_run(**project, out=run, data=[runs / f"{name}.jsonl"])
+    assert (run / "config.toml").is_file()
+    train_run(**project, out=run, resume=True)
+    made = [
+        read_weights(folder / "model" / "objectives.safetensors") for folder in (run, runs / name)
+    ]
+    assert all(torch.equal(value, made[1][key]) for key, value in made[0].items())
 
 
 def test_scores_of_labels_by_hand() -> None:
