@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from accord.errors import DataError
+from accord.errors import ConfigError, DataError
 from accord.evaluate.extraction import Extracted, TextReader, merge
 from accord.evaluate.extraction_files import write_triples
 from accord.evaluate.extractor import Extractor
@@ -56,11 +57,18 @@ def build_graph(
         The graph, with what the texts state and nothing else of the schema.
 
     Raises:
-        ConfigError: The run has not learnt what is needed, or nothing of the schema.
+        ConfigError: The run has not learnt what is needed, or nothing of the schema, or `out` is
+            the schema graph.
         DataError: A text cannot be read, something else lies at `out`, or nothing was found.
     """
     files, folder = text_files(text), Path(out)
     refuse_foreign(folder)
+    if schema is not None and Path(schema).resolve() == folder.resolve():
+        raise ConfigError(
+            f"--out {folder} is the schema graph itself, which would be replaced by what the texts "
+            "state of it",
+            "choose another place for --out",
+        )
     for path in files:
         if not path.is_file():
             raise DataError("no such file", path, hint="give text files or folders of them")
@@ -77,7 +85,7 @@ def build_graph(
             hint="lower --threshold, or train the run on texts like these",
         )
     builder = _builder(folder.name, found, known, reader.names.new)
-    sources = {"texts": [path.name for path in files], "threshold": threshold}
+    sources = {"texts": source_names(files), "threshold": threshold}
     graph = write_graph(builder.build(meta={"source": "text", **sources}), folder)
     for name in EVIDENCE:
         write_triples(folder / name, found)
@@ -87,9 +95,20 @@ def build_graph(
 def _read(reader: TextReader, files: Sequence[Path]) -> Iterator[Extracted]:
     size = sum(path.stat().st_size for path in files)
     with track("reading texts", size, "bytes") as advance:
-        for path in files:
+        for path, name in zip(files, source_names(files), strict=True):
             for item in reader.read(read_pieces(path, advance, READ_BYTES)):
-                yield replace(item, source=path.name)
+                yield replace(item, source=name)
+
+
+def source_names(files: Sequence[Path]) -> list[str]:
+    """What evidence calls files: by their names, and by their paths where a name is there twice.
+
+    Example:
+        >>> source_names([Path("a/x.txt"), Path("b/x.txt"), Path("b/y.txt")])
+        ['a/x.txt', 'b/x.txt', 'y.txt']
+    """
+    times = Counter(path.name for path in files)
+    return [path.name if times[path.name] == 1 else path.as_posix() for path in files]
 
 
 def _builder(

@@ -19,8 +19,10 @@ from accord.errors import ConfigError, DataError
 from accord.evaluate.extraction import TextReader
 from accord.evaluate.extraction_names import NameReader
 from accord.evaluate.extractor import Extractor
+from accord.evaluate.graph_building import source_names
 from accord.evaluate.link_text import link_text
 from accord.graph.builder import GraphBuilder
+from accord.graph.formats import write_graph
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import XSD
 from accord.objectives.spans import SpansConfig
@@ -252,18 +254,22 @@ def test_bad_schemas_and_texts_are_said(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Extractor, "spans", lambda _, texts: [[] for _ in texts])
+    places = [Path("a/x.txt"), Path("b/x.txt"), Path("b/y.txt")]
+    assert source_names(places) == ["a/x.txt", "b/x.txt", "y.txt"]
     with pytest.raises(ConfigError, match="graph 'bare' has no relations") as error:
         TextReader(Extractor.open(run), no_relation_graph(), 0.5)
     assert error.value.hint
     strange, latin = tmp_path / "strange.txt", tmp_path / "latin.txt"
     strange.write_text("ꡋꡖ ᚠᚢ qzx \U0001f642 e\u0301\u0323. " * 50, encoding="utf-8")
     latin.write_bytes("é".encode("latin-1"))
-    out = tmp_path / "made"
+    out, schema = tmp_path / "made", run.parent / "schema"
+    write_graph(build_tiny_graph(), schema)
     build = ("graph", "build", "--run", run, "--out", out)
     for args, message in (
         ((*build, strange), "nothing that the run recognises"),
         ((*build, latin), "not UTF-8"),
         ((*build[:-1], tmp_path, strange), "something that is not a graph is there"),
+        ((*build[:-1], schema, strange, "--schema", schema), "is the schema graph itself"),
         ((*build, tmp_path / "gone.txt"), "no such file"),
         ((*build, tmp_path / "strange.txt", "--threshold", "-1"), "threshold is -1"),
         (("graph", "build", "--run", run.parent / "base", "--out", out, strange), "base model"),
