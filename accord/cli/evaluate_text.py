@@ -11,7 +11,9 @@ from accord.cli.common import GraphOption, JsonFlag, emit
 from accord.cli.opening import open_graph, record
 
 if TYPE_CHECKING:
-    from accord.text.examples import RelationExample
+    from collections.abc import Callable, Iterable
+
+    from accord.text.examples import LabelledSpan, RelationExample
 
 Item = TypeVar("Item")
 Run = Annotated[str, typer.Argument(help="Run folder of a recipe such as kelm.")]
@@ -40,7 +42,8 @@ def relations(
 
     examples = _drawn(load_corpus(data, split), limit, seed)
     result = evaluate_relations(Extractor.open(run), examples, data, split)
-    _finish("relations", run, data, result, out, as_json)
+    seen = _seen(examples, _learnt(run), lambda e: [e.mentions.text] if e.asked else [])
+    _finish("relations", run, data, result, out, as_json, seen)
 
 
 def ner(
@@ -58,8 +61,10 @@ def ner(
     from accord.text.corpora import load_corpus
 
     examples = _drawn(load_corpus(data, split), limit, seed)
-    result = evaluate_ner(Extractor.open(run), examples, data, split, _learnt(run))
-    _finish("ner", run, data, result, out, as_json)
+    learnt = _learnt(run)
+    result = evaluate_ner(Extractor.open(run), examples, data, split, learnt)
+    seen = _seen(examples, learnt, lambda e: [e.mentions.text] if e.mentions.kinds else [])
+    _finish("ner", run, data, result, out, as_json, seen)
 
 
 def typing(
@@ -76,9 +81,10 @@ def typing(
     from accord.text.corpora import load_corpus
 
     examples = _drawn(load_corpus(data, split), limit, seed)
-    opened = Labeller.open(run, "typing")
-    result = evaluate_typing(opened, examples, data, split, _learnt(run))
-    _finish("typing", run, data, result, out, as_json)
+    opened, learnt = Labeller.open(run, "typing"), _learnt(run)
+    result = evaluate_typing(opened, examples, data, split, learnt)
+    seen = _seen(examples, learnt, lambda e: _places(e, lambda span: bool(span.kind)))
+    _finish("typing", run, data, result, out, as_json, seen)
 
 
 def pairs(
@@ -93,10 +99,14 @@ def pairs(
     """Labels of sentence pairs: accuracy and macro-F1, per label, beside the majority."""
     from accord.evaluate.labels import Labeller, evaluate_pairs
     from accord.text.pairs import load_pairs
+    from accord.train.checkpoint import RunFolder
+    from accord.train.tasks import kept_tasks
 
     some = _drawn(load_pairs(data, split), limit, seed)
     result = evaluate_pairs(Labeller.open(run, "pairs"), some, data, split)
-    _finish("pairs", run, data, result, out, as_json)
+    learnt = kept_tasks(RunFolder(run), None).part(held=False).pairs
+    seen = _seen(some, learnt, lambda pair: [(pair.first, pair.second)])
+    _finish("pairs", run, data, result, out, as_json, seen)
 
 
 def linking(
@@ -117,7 +127,8 @@ def linking(
     known = open_graph(run, graph)
     examples = _drawn(load_links(data, split, known), limit, seed)
     result = evaluate_linking(Extractor.open(run), known, examples, data, split)
-    _finish("linking", run, data, result, out, as_json)
+    seen = _seen(examples, _learnt(run), lambda e: _places(e, lambda s: s.entity is not None))
+    _finish("linking", run, data, result, out, as_json, seen)
 
 
 def _learnt(run: str) -> list[RelationExample]:
@@ -126,6 +137,22 @@ def _learnt(run: str) -> list[RelationExample]:
     from accord.train.extraction import kept_examples, split_examples
 
     return split_examples(kept_examples(RunFolder(run), None))[0]
+
+
+def _seen(
+    measured: Iterable[Item], learnt: Iterable[Item], keys: Callable[[Item], Iterable[object]]
+) -> int:
+    """How many of the measured items the run has learnt from."""
+    known = {key for item in learnt for key in keys(item)}
+    return sum(key in known for item in measured for key in keys(item))
+
+
+def _places(
+    example: RelationExample, counts: Callable[[LabelledSpan], bool]
+) -> list[tuple[str, int, int]]:
+    """The mentions of a text that count."""
+    spans = example.mentions.spans
+    return [(example.mentions.text, s.start, s.end) for s in spans if counts(s)]
 
 
 def _drawn(examples: list[Item], limit: int, seed: int) -> list[Item]:
@@ -137,9 +164,15 @@ def _drawn(examples: list[Item], limit: int, seed: int) -> list[Item]:
     return [examples[i] for i in rows]
 
 
-def _finish(kind: str, run: str, data: str, result: Any, out: Path | None, as_json: bool) -> None:
+def _finish(
+    kind: str, run: str, data: str, result: Any, out: Path | None, as_json: bool, seen: int
+) -> None:
+    from accord.progress import say
+
     if out:
         result.dump(out)
-    found = result.to_dict()
+    if seen:
+        say(f"{seen:,} of what is measured was learnt from: the figures are too good")
+    found = {**result.to_dict(), "learnt_from": seen}
     record(f"{kind}-{Path(data).name.split('.')[0]}", run, None, found)
     emit(found, as_json, result.to_text)
