@@ -36,7 +36,8 @@ def extract(
 
     check_target(out)
     if not file.is_file():
-        raise DataError("no such file", file, hint="give a text file")
+        what = "a folder" if file.is_dir() else "no such file"
+        raise DataError(what, file, hint="give a text file; `accord graph build` reads folders")
     known = open_graph(run, graph)
     reader = TextReader(Extractor.open(run), known, threshold)
     with track("extracting", file.stat().st_size, "bytes") as advance:

@@ -36,6 +36,7 @@ from accord.train.recipe import Recipe
 
 READ_TOKENS = 4096
 HINT = "train one: accord train kelm --graph GRAPH --data CORPUS --out RUN"
+HINT_SPANS = HINT.replace(" --out", " --set spans.weight=1 --out")
 Float32 = npt.NDArray[np.float32]
 
 
@@ -92,7 +93,8 @@ class Extractor:
         """
         heads = {"relations": self.relation_head, "linking": self.link_head}
         if not len(heads.get(name, self.span_head)):
-            raise ConfigError(f"the run has not learnt {name}: {name}.weight was 0", HINT)
+            hint = HINT if name in heads else HINT_SPANS
+            raise ConfigError(f"the run has not learnt {name}: {name}.weight was 0", hint)
 
     def relations(self, examples: Sequence[ReadExample]) -> list[Float32]:
         """How much each relation of each judged pair stands above the threshold.

@@ -225,6 +225,11 @@ class EntityMemory:
             DataError: No memory, cut, or of a newer format.
         """
         path = Path(folder)
+        if not (path / HEADER).is_file():
+            own = path / "model" / "structure" / "entities"
+            where = own if (own / HEADER).is_file() else "RUN/model/structure/entities"
+            hint = f"a run that has learnt structure has one: {where}"
+            raise DataError(f"no whole entity memory ({HEADER} is not there)", path, hint=hint)
         try:
             header = json.loads((path / HEADER).read_text("utf-8"))
             if header["format"] != FORMAT:

@@ -100,12 +100,15 @@ def test_eval_relations(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     (line,) = map(json.loads, out.read_text("utf-8").splitlines())
     assert line["stated"] == [[0, "borders", 1]]
     assert list((run / "eval").glob("relations-own-valid-after.json"))
+    assert found["learnt_from"] == 0
+    code, found = call(capsys, "eval", "relations", str(run), "--data", data, "--split", "train")
+    assert code == 0 and found["learnt_from"] == found["texts"] == 1
 
 
 def test_eval_linking(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = str(run.parent / "own.jsonl"), tmp_path / "found.jsonl"
     code, found = call(capsys, "eval", "linking", str(run), "--data", data, "--out", str(out))
-    assert code == 0 and found["n"] == 3 and found["in_graph"] == 2
+    assert code == 0 and found["n"] == 3 and found["in_graph"] == 2 and found["learnt_from"] == 0
     assert found["recall@16"] == 1.0
     assert found["baseline"]["name prior"]["accuracy"] == 1.0
     assert found["baseline"]["always none"]["accuracy"] == pytest.approx(1 / 3)
@@ -186,6 +189,7 @@ def test_what_cannot_be_done_is_said(
         (("eval", "relations", str(run), "--data", "semeval"), "no corpus 'semeval'"),
         (("extract", str(run), text, "--out", str(tmp_path / "x.pdf")), "cannot write the form"),
         (("extract", str(run), "gone.txt", "--out", out), "no such file"),
+        (("extract", str(run), str(run), "--out", out), f"{run}: a folder"),
         (("extract", str(run), text, "--out", out, "--threshold", "2"), "threshold is 2"),
         (("extract", str(run), text, "--out", out, "--graph", "nations"), "learnt none of"),
     ):

@@ -167,6 +167,9 @@ def test_a_folder_that_is_no_whole_memory(tmp_path: Path, harm: str) -> None:
         vectors.write_bytes(vectors.read_bytes()[: -40 if harm == "cut" else 0])
     with pytest.raises(DataError, match="no whole entity memory"):
         EntityMemory.load(folder)
+    made(build_tiny_graph()).save(tmp_path / "run" / "model" / "structure" / "entities")
+    with pytest.raises(DataError, match=r"memory.json is not there\)\n.*run/model/structure/ent"):
+        EntityMemory.load(tmp_path / "run")
 
 
 def test_a_failed_save_keeps_what_was_there(
