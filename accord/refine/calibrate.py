@@ -174,15 +174,17 @@ class Reliability:
         }
 
     def plot(self, path: str | Path, title: str = "") -> Path:
-        """Draws stated against true shares; the size of a point is its number of items."""
+        """Draws stated against true shares; beside each point stands its number of items."""
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(4, 4), layout="constrained")
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
-        sizes = 20 + 180 * self.counts / self.counts.max()
-        axes.scatter(self.stated, self.true, s=sizes)
-        axes.set(xlabel="stated probability", ylabel="share that is true", title=title)
+        axes.scatter(self.stated, self.true, s=20)
+        for stated, true, count in zip(self.stated, self.true, self.counts, strict=True):
+            axes.annotate(f" {count:,}", (stated, true), fontsize=7, va="top")
+        error = f"{title}\ncalibration error {self.error:.3f}".strip()
+        axes.set(xlabel="stated probability", ylabel="share that is true", title=error)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         form = check_plot(path)
         with write_file(Path(path)) as stream:
