@@ -57,8 +57,8 @@ class RationaleConfig:
     facts: float = 0.0
     """Weight of the cross-entropy on one-hop questions over the graph's train triples."""
     fact_form: Literal["answer", "both"] = "answer"
-    """answer: a one-hop question and its answers; both: also with the fact as a statement before
-    them, the form in which rationales need it."""
+    """answer: a one-hop question and its answers; both: also the answers in a statement, behind
+    another fact's question and statement: where a rationale's second step stands."""
     fact_rows: int = 16
     """One-hop questions a step."""
     fact_limit: int = 20_000

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,10 +20,11 @@ from accord.text.qa_prompts import (
     answer_rationale,
     question_opening,
     question_prompt,
+    rationale_line,
 )
 from accord.text.questions import Question
-from accord.text.render import entity_name
-from accord.text.wording import attribute_statement, triples_statement
+from accord.text.render import entity_name, one_line
+from accord.text.wording import attribute_statement, triple_statement, triples_statement
 from accord.train.recipe import Recipe
 
 Query = tuple[int, int | str]
@@ -142,24 +144,52 @@ def fact_texts(
     order = np.random.default_rng([seed, 6]).permutation(len(others)).tolist()
     chosen = [*first, *(others[i] for i in order)][: config.fact_limit]
     asking = Asking(graph)
-    texts: list[Text] = []
-    for query in chosen:
-        right = dict(list(known[query].items())[: config.answers])
-        question, end = _worded(asking, query, len(known[query])), answer_line(right)
-        texts.append(_text(model, question_prompt(question), end))
-        if config.fact_form == "both":
-            told = question_prompt(question, _stated(graph, query, list(right.values())))
-            opening = question_opening(question)
-            texts.append(_text(model, opening, told.removeprefix(opening) + end))
-    return texts
+    facts = [
+        _Fact(_worded(asking, q, len(known[q])), *_stated(graph, q, known[q], config.answers))
+        for q in chosen
+    ]
+    alone = [_text(model, question_prompt(f.question), answer_line(f.answers)) for f in facts]
+    if config.fact_form == "answer":
+        return alone
+    # Each fact stands behind one that has nothing to do with it: as the second step of a rationale,
+    # where the question does not name its subject.
+    before = np.random.default_rng([seed, 7]).permutation(len(facts)).tolist()
+    said = [_said(model, facts[i], fact) for i, fact in zip(before, facts, strict=True)]
+    return [text for pair in zip(alone, said, strict=True) for text in pair]
 
 
-def _stated(graph: KnowledgeGraph, query: Query, answers: Sequence[int]) -> str:
-    """A query's answers in a statement, as rationales by template state them."""
-    entity, asked = query
+class _Fact(NamedTuple):
+    """A query with all its answers."""
+
+    question: str
+    answers: tuple[str, ...]
+    statement: str
+    """As rationales by template state it."""
+    given: int
+    """Characters of the statement before its first answer."""
+
+
+def _stated(
+    graph: KnowledgeGraph, query: Query, answers: Mapping[str, int], most: int
+) -> tuple[tuple[str, ...], str, int]:
+    """A query's first answers, the statement that holds them, and where in it they begin."""
+    (entity, asked), names = query, tuple(answers)[:most]
+    places = [answers[name] for name in names]
     if isinstance(asked, str):
-        return " ".join(attribute_statement(graph, row) for row in answers)
-    return triples_statement(graph, entity, asked, answers)
+        statement = " ".join(attribute_statement(graph, row) for row in places)
+        return names, statement, max(0, statement.find(one_line(names[0])))
+    statement = triples_statement(graph, entity, asked, places)
+    first = triple_statement(graph, entity, asked, places[0])
+    return names, statement, max(0, first.rfind(one_line(names[0])))
+
+
+def _said(model: KnowledgeModel, other: _Fact, fact: _Fact) -> Text:
+    """The answers of a fact's statement, as the next sentence of a rationale of another fact."""
+    opening = question_opening(other.question) + rationale_line(other.statement)
+    given = f"{opening} {fact.statement[: fact.given]}".rstrip()
+    before = tokens(model.tokenizer, given)
+    after = f"{opening} {fact.statement}"[len(given) :]
+    return Text((before + tokens(model.tokenizer, after),), len(before))
 
 
 def _answers(graph: KnowledgeGraph, properties: set[str]) -> dict[Query, dict[str, int]]:

@@ -283,22 +283,29 @@ def test_gradient_caching_gives_the_gradient_of_kept_graphs() -> None:
     assert_same(first, second)
 
 
-def test_facts_are_learnt_as_answers_and_as_the_statements_that_rationales_make() -> None:
+def test_facts_are_learnt_as_answers_and_as_sentences_behind_another_fact() -> None:
     _, model, alone = setup_of(facts=1.0)
     _, _, both = setup_of(facts=1.0, fact_form="both")
-    texts = both[0][0].facts
-    assert texts[::2] == alone[0][0].facts
+    answers, said = both[0][0].facts[::2], both[0][0].facts[1::2]
+    assert answers == alone[0][0].facts
     decode = model.tokenizer.decode
-    said = [decode(text.sequence[0]) for text in texts]
-    # What stands before the answer is what a rationale says of the same triple.
-    first = QUESTIONS[0].rationale.split(". ")[0].rstrip(".") + "."
-    assert f"\nRationale: {first}\nAnswer:" in said[1]
-    for answer, told in zip(said[::2], said[1::2], strict=True):
-        question, end = answer.split("\nAnswer:")
-        assert told.startswith(question + "\nRationale: ") and told.endswith("\nAnswer:" + end)
-    assert all(
-        text.given < answer.given for text, answer in zip(texts[1::2], texts[::2], strict=True)
-    )
+    questions, subjects = set(), []
+    for answer, text in zip(answers, said, strict=True):
+        question, right = decode(answer.sequence[0]).removesuffix("</s>").split("\nAnswer: ")
+        given, learnt = (
+            decode(text.sequence[0][: text.given]),
+            decode(text.sequence[0][text.given :]),
+        )
+        # All answers are learnt, and nothing else; the text goes on behind them.
+        assert learnt.strip(" .").replace(" and ", ", ").split(", ") == right.split("; ")
+        assert not learnt.endswith("</s>")
+        other, rationale = given.split("\nRationale: ")
+        questions.add(other)
+        subjects.append(rationale.split(". ", 1)[1])
+        assert subjects[-1].split()[0] in question or subjects[-1].split()[-1] in question
+    assert questions == {decode(a.sequence[0]).split("\nAnswer")[0] for a in answers}
+    first = QUESTIONS[0].rationale.split(". ")[0]
+    assert any(first.startswith(subject) for subject in subjects), "worded as rationales are"
 
 
 def test_facts_are_the_paths_hops_first_and_then_the_relations_of_the_graph() -> None:
