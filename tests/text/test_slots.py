@@ -62,7 +62,7 @@ def test_a_token_sees_a_mention_only_behind_its_last_token(text: str) -> None:
 
 def test_names_are_found_as_an_uncased_tokenizer_gives_them_back() -> None:
     words = ["[UNK]", "munchen", "lies", "near", "orebro", "東", "京"]
-    uncased = PreTrainedTokenizerFast(
+    uncased = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=Tokenizer(WordLevel({w: i for i, w in enumerate(words)}, "[UNK]")),
         unk_token="[UNK]",
     )
