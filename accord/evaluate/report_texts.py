@@ -37,7 +37,7 @@ SINGLE = ("per_relation", "per_type", "per_label")
 def texts(groups: list[Group]) -> str:
     """What was measured on labelled texts, each beside its trivial baselines."""
     parts = [part for task in TASKS for part in _task(groups, task)]
-    text = "Texts that were not trained on. Beside each figure stands what needs no model."
+    text = "What a run reads out of labelled texts, and beside it what needs no model."
     return section("Reading texts", *([paragraph(text)] if parts else []), *parts)
 
 
@@ -48,8 +48,9 @@ def _task(groups: list[Group], task: str) -> Iterator[str]:
             models = columns(groups, kind, split)
             first = next(result for column in models for result in column.results)
             data = str(first.get("data", kind.removeprefix(f"{task}-")))
-            count = int(first.get("n", 0))
+            count, seen = int(first.get("n", 0)), int(first.get("learnt_from", 0))
             title = f"{TASKS[task]}: {data}, {split or 'all'} ({count:,} items)"
+            title += f", {seen:,} of what is measured was learnt from" if seen else ""
             yield f"<h3>{escape(title)}</h3>"
             yield compare(_metrics(first), models)
             yield details("Each alone, F1", _single(first, models))

@@ -183,6 +183,7 @@ def test_what_was_read_out_of_texts_is_shown_beside_its_baselines(tmp_path: Path
             ("linking-own", {"n": 1200, "accuracy": score, "nil_f1": 0.1, "baseline": linked}),
             ("relations-own", {"n": 16, "micro_f1": score, "per_relation": alone}),
             ("choice-own", {"n": 4, "accuracy": score, "baseline": {"random": 0.25}}),
+            ("pairs-own", {"n": 3, "accuracy": 1.0, "learnt_from": 2}),
         ):
             data = {"data": "own.jsonl", "split": "test", **result}
             entry = {"kind": kind, "model": "after", "split": "test", "result": data}
@@ -193,5 +194,7 @@ def test_what_was_read_out_of_texts_is_shown_beside_its_baselines(tmp_path: Path
     assert text.count("−0.250</td>") == 3, "the ablation beside each figure"
     assert "<td>in &lt;b&gt;</td><td>7</td><td>0.750</td><td>0.500</td>" in text
     assert text.index("<td>of</td>") < text.index("<td>in &lt;b&gt;</td>")
+    assert "(3 items), 2 of what is measured was learnt from<" in text
+    assert text.count("was learnt from") == 1
     assert "same command before and after" not in text
     assert "MRR before" not in text, "nothing was ranked"
