@@ -58,12 +58,13 @@ def build_rationale(
         recipe: The recipe.
         model: Its tokenizer is used.
         graph: Where one-hop facts come from; only its train split.
-        questions: All questions of `--qa`.
+        questions: All questions of `--qa`. Those of other splits are not shown, but the facts on
+            their paths come before the graph's other facts: what is asked has to stay known.
 
     Raises:
         ConfigError: Nothing to learn from, or `model.adapter=none`, which leaves nothing to train.
     """
-    config = recipe.rationale
+    config, questions = recipe.rationale, list(questions)
     if recipe.model.adapter == "none":
         raise ConfigError(
             "model.adapter=none trains no part that answers questions", "use lora or full"
@@ -72,7 +73,8 @@ def build_rationale(
     items = [question_item(model, question, config) for question in train]
     kept = [item for item in items if fits(item, config)]
     _say_left_out(len(items) - len(kept), kept, config)
-    facts = fact_texts(model, graph, train, config, recipe.seed) if config.facts else []
+    every = [*train, *questions]
+    facts = fact_texts(model, graph, every, config, recipe.seed) if config.facts else []
     batches = recipe.loop.steps * recipe.loop.accumulation
     return Rationale(kept, facts, config, recipe.seed, batches)
 
