@@ -12,17 +12,14 @@ import inspect
 import json
 import textwrap
 import tomllib
-import types
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
+from accord.config_values import NONE, OFF, ON, is_union, parse_value
 from accord.errors import ConfigError, nearest
 
 T = TypeVar("T")
-ON, OFF = ("true", "on", "yes"), ("false", "off", "no")
-NONE = ("none", "off")
-"""Words that stand for None where a field may be None (TOML has no null)."""
 
 
 class Setting(NamedTuple):
@@ -147,7 +144,7 @@ def _convert(value: Any, kind: Any, where: str, path: tuple[str, ...], default: 
     origin, args = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
         return _build(kind, default if type(default) is kind else None, value, where, path)
-    if _is_union(kind):
+    if is_union(kind):
         return _convert_union(value, args, where, path, default)
     if origin is Literal and value in args:
         return value
@@ -196,7 +193,7 @@ def apply_override(cls: type[Any], tree: Mapping[str, Any], override: str) -> di
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: not key=value", "for example --set seed=1")
     path = _resolve(cls, tree, key.strip(), override)
-    value = _parse(text.strip(), kind := dict(_paths(cls))[path])
+    value = parse_value(text.strip(), kind := dict(_paths(cls))[path])
     _convert(value, kind, f"--set {override}", path)
     return _with(tree, path, value)
 
@@ -247,59 +244,6 @@ def _weighs(cls: Any, tree: Mapping[str, Any], table: str) -> bool:
     given = tree.get(table)
     weight = given.get("weight") if isinstance(given, Mapping) else None
     return bool(fields["weight"].default if weight is None else weight)
-
-
-def _parse(text: str, kind: Any) -> Any:
-    """The text after `=` as a value of about the right type; `_convert` judges it."""
-    kinds = get_args(kind) if _is_union(kind) else (kind,)
-    lists = [k for k in kinds if get_origin(k) is tuple]
-    if type(None) in kinds and bool not in kinds and text in NONE:
-        return "none"
-    if lists:
-        return _parse_list(text, get_args(lists[0]))
-    if text in ON and any(dataclasses.is_dataclass(k) for k in kinds):
-        return {}
-    for choice in (v for k in kinds if get_origin(k) is Literal for v in get_args(k)):
-        if str(choice) == text:
-            return choice
-    if bool in kinds and text.lower() in ON + OFF:
-        return text.lower() in ON
-    return _unquoted(text) if {str, Path} & set(kinds) else _number(text)
-
-
-def _is_union(kind: Any) -> bool:
-    return get_origin(kind) in (Union, types.UnionType)
-
-
-def _unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return _unquoted(text)
-
-
-def _parse_list(text: str, args: tuple[Any, ...]) -> list[Any]:
-    items = _items(text)
-    kinds = args[:1] * len(items) if args[-1] is Ellipsis else (*args, *args[-1:] * len(items))
-    return [_parse(item, kind) for item, kind in zip(items, kinds, strict=False)]
-
-
-def _items(text: str) -> list[str]:
-    """The items of a list: texts as JSON writes them, commas and all, or what commas part."""
-    inside = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
-    try:
-        found = json.loads(f"[{inside}]")
-    except ValueError:
-        found = []
-    if found and all(isinstance(item, str) for item in found):
-        return list(found)
-    return [item.strip() for item in inside.split(",") if item.strip()]
 
 
 def _with(tree: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
@@ -395,7 +339,7 @@ def type_text(kind: Any) -> str:
         return "none"
     if origin is Literal:
         return " or ".join(map(str, args))
-    if _is_union(kind):
+    if is_union(kind):
         return " or ".join(type_text(arg) for arg in args)
     if origin is tuple:
         if args[-1] is Ellipsis:

@@ -18,6 +18,7 @@ LEVEL = {
     "errors": 0,
     "progress": 0,
     "config": 0,
+    "config_values": 0,
     "graph": 1,
     "text": 2,
     "synthesis": 3,
