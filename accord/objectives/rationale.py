@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from accord.errors import ConfigError
@@ -32,6 +31,7 @@ from accord.objectives.language import divergence
 from accord.objectives.triples import epoch_rows
 from accord.text.examples import Sequence
 
+T = TypeVar("T")
 PARTS = ("answer", "answer_with", "kl", "write", "facts")
 
 
@@ -299,23 +299,21 @@ class Rationale(Stateless):
 
     def sequences(self) -> Iterable[Sequence]:
         """Every text that a step of the run asks for."""
-        config, steps = self.config, range(self.batches)
-        drawn = (epoch_rows(len(self.items), config.rows, step, self.seed) for step in steps)
-        for item in map(self.items.__getitem__, _once(drawn)):
+        config = self.config
+        for item in _drawn(self.items, config.rows * self.batches, self.seed):
             yield item.plain.sequence
             if item.shown and (config.answer_with or config.kl):
                 yield item.shown.sequence
             if item.told and config.write:
                 yield item.told.sequence
         if config.facts:
-            count, rows = len(self.facts), config.fact_rows
-            drawn = (epoch_rows(count, rows, step, self.seed + 1) for step in steps)
-            yield from (self.facts[i].sequence for i in _once(drawn))
+            drawn = _drawn(self.facts, config.fact_rows * self.batches, self.seed + 1)
+            yield from (fact.sequence for fact in drawn)
 
 
-def _once(drawn: Iterable[npt.NDArray[np.int64]]) -> list[int]:
-    """The rows that any step draws, in order: a short run does not read what it never asks for."""
-    return sorted({int(row) for rows in drawn for row in rows})
+def _drawn(known: Seq[T], count: int, seed: int) -> list[T]:
+    """What so many draws come to, each once: a short run does not read what it never asks for."""
+    return [known[i] for i in np.unique(epoch_rows(len(known), count, 0, seed))]
 
 
 def teacher_right(part: Part, taught: TeacherOutput) -> torch.Tensor:

@@ -61,11 +61,11 @@ def triples_statement(graph: KnowledgeGraph, head: int, relation: int, tails: Se
     Example:
         ``Sudan shares a border with Chad, Egypt and Libya.``
     """
-    statements = [triple_statement(graph, head, relation, tail) for tail in tails]
     if len(tails) == 1 or phrase_of(graph, relation) is None:
-        return " ".join(statements)  # one by one where they are worded from the other end
+        # One by one where they are worded from the other end.
+        return " ".join(triple_statement(graph, head, relation, tail) for tail in tails)
     names = [one_line(entity_name(graph, tail)) for tail in tails]
-    before, _, after = statements[0].rpartition(names[0])
+    before, _, after = triple_statement(graph, head, relation, tails[0]).rpartition(names[0])
     return f"{before}{', '.join(names[:-1])} and {names[-1]}{after}"
 
 

@@ -146,43 +146,48 @@ def fact_texts(
     order = np.random.default_rng([seed, 6]).permutation(len(others)).tolist()
     chosen = [*first, *(others[i] for i in order)][: config.fact_limit]
     asking = Asking(graph)
-    facts = [
-        _Fact(_worded(asking, q, len(known[q])), *_stated(graph, q, known[q], config.answers))
-        for q in chosen
+    worded = [_worded(asking, query, len(known[query])) for query in chosen]
+    right = [dict(list(known[query].items())[: config.answers]) for query in chosen]
+    alone = [
+        _text(model, question_prompt(question), answer_line(answers))
+        for question, answers in zip(worded, right, strict=True)
     ]
-    alone = [_text(model, question_prompt(f.question), answer_line(f.answers)) for f in facts]
     if config.fact_form == "answer":
         return alone
-    # Each fact stands behind one that has nothing to do with it: as the second step of a rationale,
-    # where the question does not name its subject.
-    before = np.random.default_rng([seed, 7]).permutation(len(facts)).tolist()
-    said = [_said(model, facts[i], fact) for i, fact in zip(before, facts, strict=True)]
+    facts = [
+        _Fact(question, *_stated(graph, query, answers))
+        for question, query, answers in zip(worded, chosen, right, strict=True)
+    ]
+    # Each fact stands behind another: as the second step of a rationale, where the question does
+    # not name its subject.
+    order = np.random.default_rng([seed, 7]).permutation(len(facts))
+    before = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
+    said = [_said(model, facts[before[i]], fact) for i, fact in enumerate(facts)]
     return [text for pair in zip(alone, said, strict=True) for text in pair]
 
 
 class _Fact(NamedTuple):
-    """A query with all its answers."""
+    """A query with the statement of its answers."""
 
     question: str
-    answers: tuple[str, ...]
     statement: str
     """As rationales by template state it."""
     given: int
     """Characters of the statement before its first answer."""
 
 
-def _stated(
-    graph: KnowledgeGraph, query: Query, answers: Mapping[str, int], most: int
-) -> tuple[tuple[str, ...], str, int]:
-    """A query's first answers, the statement that holds them, and where in it they begin."""
-    (entity, asked), names = query, tuple(answers)[:most]
-    places = [answers[name] for name in names]
+def _stated(graph: KnowledgeGraph, query: Query, answers: Mapping[str, int]) -> tuple[str, int]:
+    """The statement that holds a query's answers, and where in it they begin."""
+    entity, asked = query
+    name, *_ = answers
+    places = list(answers.values())
     if isinstance(asked, str):
-        statement = " ".join(attribute_statement(graph, row) for row in places)
-        return names, statement, max(0, statement.find(one_line(names[0])))
-    statement = triples_statement(graph, entity, asked, places)
-    first = triple_statement(graph, entity, asked, places[0])
-    return names, statement, max(0, first.rfind(one_line(names[0])))
+        each = [attribute_statement(graph, row) for row in places]
+        first, statement = each[0], " ".join(each)
+    else:
+        first = triple_statement(graph, entity, asked, places[0])
+        statement = triples_statement(graph, entity, asked, places)
+    return statement, max(0, first.rfind(one_line(name)))
 
 
 def _said(model: KnowledgeModel, other: _Fact, fact: _Fact) -> Text:
