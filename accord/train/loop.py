@@ -114,6 +114,7 @@ class Loop:
         self.optimizer = torch.optim.AdamW(self._groups(), lr=config.learning_rate)
         self.progress = Progress()
         self._stop = False
+        self._begun = Progress()
 
     def _groups(self) -> list[dict[str, Any]]:
         alone = [o for o, _ in self.objectives if o.learning_rate is not None]
@@ -147,6 +148,7 @@ class Loop:
         """
         if resume:
             self._load()
+        self._begun = replace(self.progress, best_weights={})
         self.accelerator.init_trackers("accord") if self.config.trackers else None
         last_save = time.monotonic()
         with self._interruptible(), flushed_denormals():
@@ -232,9 +234,12 @@ class Loop:
             return
         self.run.log({"step": progress.step, **line})
         self.accelerator.log(line, step=progress.step) if self.config.trackers else None
-        left = progress.seconds / progress.step * (self.config.steps - progress.step)
+        # Since this process began: what came before a resume may have been another machine.
+        begun = self._begun
+        seconds = max(progress.seconds - begun.seconds, 1e-9)
+        left = seconds / (progress.step - begun.step) * (self.config.steps - progress.step)
+        rate = (progress.tokens - begun.tokens) / seconds
         parts = [f"{k.split('/')[0]} {v:.3f}" for k, v in line.items() if k.endswith("/loss")]
-        rate = progress.tokens / max(progress.seconds, 1e-9)
         say(
             f"step {progress.step}/{self.config.steps}  {'  '.join(parts)}  "
             f"{rate:,.0f} tokens/s  {clock(left)} left"

@@ -256,3 +256,22 @@ def test_training_leaves_the_processor_s_arithmetic_as_it_was() -> None:
     with flushed_denormals():
         assert tiny * 0.5 == 0
     assert tiny * 0.5 != 0
+
+
+def test_time_left_counts_from_where_the_run_was_taken_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = tiny_loop(quick(steps=4, log_every=1), tmp_path)
+    first.progress.seconds = 1e6
+
+    def press(loss: Loss) -> Loss:
+        first._stop = True
+        return loss
+
+    break_loss(first, 1, press)
+    with pytest.raises(KeyboardInterrupt):
+        first.fit()
+    tiny_loop(quick(steps=4, log_every=1), tmp_path).fit(resume=True)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step 3/4")]
+    assert len(told) == 1
+    assert int(told[0].split()[-3]) < 60, told
