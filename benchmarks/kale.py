@@ -3,11 +3,11 @@
     python benchmarks/kale.py [--sets umls-2h ...] [--arms sft kale ...] [--seeds 3] [--quick]
 
 For each set: questions with template rationales, split by the entities of their paths; one run that
-learns every fact on the paths as a one-hop question, with and without the statement before its
-answer; from that one checkpoint every arm, with the same steps, questions a step and trials of the
-learning rate on valid, each stopped at its own best on valid. Measured on test: exact match, known
-and incorrect (a) over the facts that the checkpoint knew before tuning, the same for every arm, and
-(b) over those that the arm itself knows.
+learns every fact on the paths in the recipe's two forms, and no question; from that one checkpoint
+every arm, with the same steps, questions a step and trials of the learning rate on valid, each
+stopped at its own best on valid. Measured on test: exact match, known and incorrect (a) over the
+facts that the checkpoint knew before tuning, the same for every arm, and (b) over those that the
+arm itself knows.
 
 Each cell (set, arm, seed) is a JSON file below --folder; a cell that is there is not made again, so
 the same command goes on where it was stopped, also inside a training run. Writes
@@ -61,6 +61,13 @@ ARMS = {
     "kale-without-ka": Arm("kale/without-ka", mode="rationale-written"),
     "kale": Arm("kale", mode="rationale-written"),
 }
+FACTS = (
+    "loop.validate_every=0", "rationale.answer=0", "rationale.facts=1", "rationale.fact_form=both",
+    "rationale.fact_rows=64",
+)  # fmt: skip
+"""What makes of the plain recipe one that learns facts alone."""
+BEFORE = "vanilla"
+"""The arm that says what was known before tuning."""
 MAJORITY = "majority"
 """The most frequent answer of the relation path in train; comes with the first cell of a set."""
 
@@ -114,34 +121,41 @@ def covered(cache: Path, others: list[Path]) -> bool:
     return own is not None and own.starts.keys() <= held
 
 
-def checkpoint(name: str, plan: Plan, facts: Path) -> Path:
+@dataclass(frozen=True)
+class Start:
+    """What every arm of a set begins with."""
+
+    run: Path
     """The run that has the facts in."""
-    run = plan.folder / name / "facts"
-    settings = [*plan.shared(plan.fact_steps), "rationale.answer=0.3", "rationale.rows=32"]
-    graph = SETS[name].graph
-    trained(run, "kale/sft-rationale", graph, plan.model, facts, settings, run.parent)
-    return run
+    qa: Path
+    """The questions."""
+    facts: tuple[str, ...]
+    """Settings: how many facts are kept up beside the questions."""
 
 
-def tuned(
-    name: str, arm: str, seed: int, plan: Plan, start: Path, qa: Path
-) -> tuple[Path, dict[str, Any]]:
+def checkpoint(name: str, plan: Plan) -> Start:
+    """The facts, learnt once."""
+    qa, count = prepare(name, plan.folder / name, plan.questions)
+    run, facts = plan.folder / name / "facts", (f"rationale.fact_limit={count}",)
+    settings = [*plan.shared(plan.fact_steps), *FACTS, *facts]
+    trained(run, "kale/sft", SETS[name].graph, plan.model, qa, settings, run.parent)
+    return Start(run, qa, facts)
+
+
+def tuned(name: str, arm: str, seed: int, plan: Plan, start: Start) -> tuple[Path, dict[str, Any]]:
     """The run of one arm: with seed 0 each learning rate is tried, others take the best."""
-    chosen = ARMS[arm]
-    trials: dict[str, float] = {}
-    for rate in plan.rates:
-        run = plan.folder / name / arm / f"seed-0-rate-{rate}"
-        settings = [*plan.shared(plan.steps), *chosen.settings]
-        settings += [f"loop.learning_rate={rate}", "seed=0"]
-        found = trained(
-            run, chosen.recipe, SETS[name].graph, str(start), qa, settings, start.parent
-        )
-        trials[rate] = float(found.get("valid", 0.0))
+    chosen, graph = ARMS[arm], SETS[name].graph
+
+    def run_of(seed: int, rate: str) -> tuple[Path, Any]:
+        run = plan.folder / name / arm / f"seed-{seed}-rate-{rate}"
+        settings = [*plan.shared(plan.steps), *start.facts, *chosen.settings]
+        settings += [f"loop.learning_rate={rate}", f"seed={seed}"]
+        place = start.run.parent
+        return run, trained(run, chosen.recipe, graph, str(start.run), start.qa, settings, place)
+
+    trials = {rate: float(run_of(0, rate)[1].get("valid", 0.0)) for rate in plan.rates}
     best = max(trials, key=lambda rate: trials[rate])
-    run = plan.folder / name / arm / f"seed-{seed}-rate-{best}"
-    settings = [*plan.shared(plan.steps), *chosen.settings]
-    settings += [f"loop.learning_rate={best}", f"seed={seed}"]
-    result = trained(run, chosen.recipe, SETS[name].graph, str(start), qa, settings, start.parent)
+    run, result = run_of(seed, best)
     kept = ("seconds", "steps", "tokens", "valid", "best_step")
     return run, {"trials": trials, "rate": best, **{k: result.get(k) for k in kept}}
 
@@ -159,24 +173,30 @@ def measure(
     return evaluate_graph_qa(load_model(run), graph, load_questions([qa]), config)
 
 
+def answers_of(name: str, arm: str, seed: int, plan: Plan) -> Path:
+    """Where a cell's answers and facts are kept, one question a line."""
+    return plan.folder / name / arm / f"answers-{seed}.jsonl"
+
+
 def cell(name: str, arm: str, seed: int, plan: Plan) -> dict[str, Any]:
     """One set, arm and seed; read where it was made before."""
     path = plan.folder / name / arm / f"cell-{seed}.json"
     if path.is_file():
         found: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return found
-    qa, facts = prepare(name, plan.folder / name, plan.questions)
-    start = checkpoint(name, plan, facts)
-    known = plan.folder / name / "known.jsonl"
-    if not known.is_file():
-        measure(name, "vanilla", start, plan, qa, None).dump(known)
-    run, training = start, {}
+    known = None if arm == BEFORE else answers_of(name, BEFORE, 0, plan)
+    if known and not known.is_file():
+        cell(name, BEFORE, 0, plan)
+    start = checkpoint(name, plan)
+    run, training = start.run, {}
     if ARMS[arm].recipe:
-        run, training = tuned(name, arm, seed, plan, start, qa)
+        run, training = tuned(name, arm, seed, plan, start)
     begun = time.perf_counter()
-    result = measure(name, arm, run, plan, qa, known)
-    result.dump(path.with_name(f"answers-{seed}.jsonl"))
+    result = measure(name, arm, run, plan, start.qa, known)
+    result.dump(answers_of(name, arm, seed, plan))
     whole = result.to_dict()
+    if arm == BEFORE and whole["known"]:
+        whole["known"]["before"] = whole["known"]["own"]
     made = {
         "set": name, "arm": arm, "seed": seed, "training": training,
         "evaluation_seconds": time.perf_counter() - begun,

@@ -18,8 +18,6 @@ from accord.synthesis.splitting import split_by_entities
 from accord.text.questions import Question, pattern_of, read_questions, write_questions
 from accord.text.render import entity_name
 
-VALID_FACTS = 300
-
 
 @dataclass(frozen=True)
 class Questions:
@@ -50,8 +48,8 @@ SETS = {
 }
 
 
-def prepare(name: str, folder: Path, most: int) -> tuple[Path, Path]:
-    """Writes the questions of a set with rationales and splits, and the facts that they need.
+def prepare(name: str, folder: Path, most: int) -> tuple[Path, int]:
+    """Writes the questions of a set with rationales and splits.
 
     Args:
         name: Of `SETS`.
@@ -59,28 +57,19 @@ def prepare(name: str, folder: Path, most: int) -> tuple[Path, Path]:
         most: Questions of the whole set at most; 0 for all.
 
     Returns:
-        The file of questions, and the file of one-hop questions over all facts on their paths
-        (train), each with its statement as rationale, of which some stand again as valid.
+        The file of questions, and how many one-hop questions their paths are made of.
     """
-    asked, facts = folder / "questions.jsonl.gz", folder / "facts.jsonl.gz"
-    if asked.is_file() and facts.is_file():
-        return asked, facts
-    source = SETS[name]
+    asked, source = folder / "questions.jsonl.gz", SETS[name]
     graph = load_graph(source.graph)
-    count = min(source.count, most) if most else source.count
-    found = list(generate_questions(graph, count, source.asked))
-    if source.file:
-        found = published(source.file, graph)
-        found = found[: most or None]
-    ready = list(with_rationales(graph, split_by_entities(found, source.shares)))
-    write_questions(asked, ready)
-    stated = with_rationales(graph, fact_questions(graph, ready))
-    single = [replace(question, split="train") for question in stated]
-    picks = np.random.default_rng(0).permutation(len(single))[:VALID_FACTS]
-    # The facts have to be in: what is asked on valid is whether they are remembered.
-    again = [replace(single[i], id=f"{single[i].id}-valid", split="valid") for i in picks]
-    write_questions(facts, [*single, *again])
-    return asked, facts
+    if not asked.is_file():
+        count = min(source.count, most) if most else source.count
+        found = list(generate_questions(graph, count, source.asked))
+        if source.file:
+            found = published(source.file, graph)
+            found = found[: most or None]
+        ready = list(with_rationales(graph, split_by_entities(found, source.shares)))
+        write_questions(asked, ready)
+    return asked, len(fact_questions(graph, list(read_questions(asked))))
 
 
 def published(file: str, graph: KnowledgeGraph) -> list[Question]:

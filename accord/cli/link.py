@@ -100,7 +100,7 @@ def _has_learnt(run: str) -> bool:
 
     try:
         with safe_open(heads, framework="numpy") as kept:
-            return any(name.startswith("linking.") for name in kept.keys())  # noqa: SIM118
+            return any(name.startswith("linking.") for name in kept.keys())  # noqa: SIM118 (no dict)
     except SafetensorError:
         return True  # opening the run says what is wrong
 

@@ -70,7 +70,7 @@ def _run_info(name: str, folder: Path) -> dict[str, Any]:
 
     header = read_header(folder)
     with safe_open(folder / "trained.safetensors", "pt") as file:
-        shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118
+        shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (no dict)
     graph = {key: header["graph"].get(key) for key in ("spec", "name", "hash")}
     return {
         "model": name,
