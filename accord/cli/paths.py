@@ -75,7 +75,7 @@ def paths(
         hub_limit=hub_limit,
         max_expanded=max_expanded,
         seconds=seconds,
-        engine=engine,  # type: ignore[arg-type]
+        engine=engine,  # type: ignore[arg-type]  # checked there
         splits=tuple(split or SPLITS),
     )
     ends = [find_entity(loaded, head)], [find_entity(loaded, tail)]

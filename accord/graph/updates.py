@@ -27,7 +27,7 @@ def read_log(quads: Iterable[Quad]) -> list[LogEntry]:
 def _entry(identifier: str, row: dict[str, str], undone: set[str]) -> LogEntry:
     numbers = {key: int(row[key]) for key in ("order", "added", "removed")}
     texts = {key: row.get(key, "") for key in ("time", "note", "undoes", "patch")}
-    return LogEntry(id=identifier, undone=identifier in undone, **numbers, **texts)  # type: ignore[arg-type]
+    return LogEntry(id=identifier, undone=identifier in undone, **numbers, **texts)  # type: ignore[arg-type]  # by name
 
 
 def log_quads(entry: LogEntry) -> Iterator[Quad]:

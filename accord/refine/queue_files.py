@@ -177,7 +177,7 @@ def _entry(row: Mapping[str, Any], verdict: Verdict, who: str) -> Entry:
         )
     state: State = {"accept": "accepted", "reject": "rejected", "edit": "accepted"}.get(
         verdict, "proposed"
-    )  # type: ignore[assignment]
+    )  # type: ignore[assignment]  # a State by its text
     original = read.get("original")
     entry = Entry(
         id=str(row["id"]),

@@ -180,7 +180,7 @@ def _question(record: Mapping[str, Any]) -> Question:
         paths = (_walk([str(part) for part in walked]),)
     hops = int(record.get("hops") or max((len(path) for path in paths), default=0))
     texts.setdefault("pattern", pattern_of(paths[0]) if paths else "")
-    return Question(**texts, **lists, paths=paths, hops=hops)  # type: ignore[arg-type]
+    return Question(**texts, **lists, paths=paths, hops=hops)  # type: ignore[arg-type]  # by name
 
 
 def _text(record: Mapping[str, Any], name: str) -> str:
