@@ -11,7 +11,7 @@ from accord.cli.common import JsonFlag, emit
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or rounds.")],
     out: Annotated[Path, typer.Option("--out", dir_okay=False, help="The HTML file.")] = Path(
         "report.html"
     ),

@@ -233,32 +233,10 @@ class _Scene:
 
 def _change(graph: KnowledgeGraph, entry: Entry, truth: Planted) -> dict[str, Any]:
     """An accepted item for people, and whether it was right."""
-    item = entry.item
-    flag = item.kind == "flag"
-    return {
-        "id": entry.id,
-        "change": "remove" if flag else "add",
-        "head": _name(graph, item.head),
-        "relation": _phrase(graph, item.relation),
-        "tail": item.tail if item.attribute else _name(graph, item.tail),
-        "probability": item.probability,
-        "reason": item.reason,
-        "evidence": list(item.evidence),
-        "right": item.triple in (truth.planted if flag else truth.removed),
-    }
+    from accord.refine.telling import told_change
 
-
-def _name(graph: KnowledgeGraph, identifier: str) -> str:
-    from accord.text.render import entity_name
-
-    return entity_name(graph, graph.entity(identifier))
-
-
-def _phrase(graph: KnowledgeGraph, identifier: str) -> str:
-    from accord.text.render import relation_text
-
-    known = identifier in set(graph.relation_ids)
-    return relation_text(graph, graph.relation(identifier)) if known else identifier
+    right = truth.planted if entry.item.kind == "flag" else truth.removed
+    return {**told_change(graph, entry), "right": entry.item.triple in right}
 
 
 def _counted(changes: list[dict[str, Any]], kind: str) -> dict[str, Any]:

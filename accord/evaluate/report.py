@@ -20,6 +20,7 @@ from accord.evaluate.report_page import (
     section,
     tile,
 )
+from accord.evaluate.report_rounds import rounds
 from accord.evaluate.report_runs import (
     Group,
     Run,
@@ -29,6 +30,7 @@ from accord.evaluate.report_runs import (
     mean,
     numbers,
     read_run,
+    run_folders,
 )
 from accord.evaluate.report_sections import (
     cost,
@@ -51,8 +53,8 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> dict[str, An
     """Writes the report of one or several runs.
 
     Args:
-        folders: Run folders. Those that differ in their seed only are shown as mean and
-            deviation; others side by side.
+        folders: Run folders, or folders of rounds. Runs that differ in their seed only are shown
+            as mean and deviation; others side by side.
         out: The HTML file; written under another name first, then renamed.
 
     Returns:
@@ -61,7 +63,7 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> dict[str, An
     Raises:
         DataError: A folder is no run, or a file in one is damaged.
     """
-    runs = [read_run(folder) for folder in folders]
+    runs = [read_run(run) for folder in folders for run in run_folders(folder)]
     groups = group_runs(runs)
     target = write_lines(out, [render(groups)])
     size = target.stat().st_size
@@ -80,6 +82,7 @@ def render(groups: list[Group]) -> str:
         kale(groups),
         ask(groups),
         loop(groups),
+        rounds(groups),
         retention(groups),
         training(groups),
         cost(groups),

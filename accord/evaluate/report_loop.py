@@ -13,7 +13,7 @@ from accord.progress import clock
 KIND = "loop"
 SHOWN = 25
 """Changes of each kind that are open to view; the others are shown on request."""
-TITLES = {"remove": "Taken out", "add": "Put in"}
+TITLES = {"remove": "Taken out", "add": "Put in", "edit": "Put right"}
 
 
 def loop(groups: list[Group]) -> str:
@@ -28,7 +28,7 @@ def _cleaned(found: Mapping[str, Any]) -> str:
             _tiles(found),
             _rates(found),
             paragraph(_sure(found), "soft"),
-            *(_changes(found, kind) for kind in TITLES),
+            changes(found["changes"]),
         ]
     )
 
@@ -91,8 +91,18 @@ def _sure(found: Mapping[str, Any]) -> str:
     )
 
 
-def _changes(found: Mapping[str, Any], kind: str) -> str:
-    rows = [change for change in found["changes"] if change["change"] == kind]
+def changes(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What was done to a graph, by kind, each change with its reason.
+
+    Args:
+        rows: As `accord.refine.telling` gives them; "right" where it is known.
+    """
+    return "\n".join(
+        _changes([row for row in rows if row["change"] == kind], kind) for kind in TITLES
+    )
+
+
+def _changes(rows: Sequence[Mapping[str, Any]], kind: str) -> str:
     if not rows:
         return ""
     more = _table(rows[SHOWN:])
@@ -103,18 +113,23 @@ def _changes(found: Mapping[str, Any], kind: str) -> str:
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
-    head = '<th>triple</th><th>sure to</th><th>right</th><th class="text">because</th>'
+    right = "<th>right</th>" if "right" in rows[0] else ""
+    head = f'<th>triple</th><th>sure to</th>{right}<th class="text">because</th>'
     body = "".join(_row(row) for row in rows)
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _row(row: Mapping[str, Any]) -> str:
     triple = f"{row['head']} → {row['relation']} → {row['tail']}"
+    if "instead" in row:
+        triple += f", instead of {row['instead']}"
     chance = row["probability"]
     cells = [
         f'<td class="text">{escape(triple)}</td>',
         f"<td>{'–' if chance is None else f'{chance:.2f}'}</td>",
-        f'<td class="{"good" if row["right"] else "bad"}">{"✓" if row["right"] else "✗"}</td>',
-        f'<td class="text">{escape(row["reason"])}</td>',
     ]
+    if "right" in row:
+        mark = ("good", "✓") if row["right"] else ("bad", "✗")
+        cells.append(f'<td class="{mark[0]}">{mark[1]}</td>')
+    cells.append(f'<td class="text">{escape(row["reason"])}</td>')
     return f"<tr>{''.join(cells)}</tr>"

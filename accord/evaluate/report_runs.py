@@ -76,6 +76,13 @@ class Group:
         return found
 
 
+def run_folders(folder: str | Path) -> list[Path]:
+    """A run's own folder; of rounds (`accord train --rounds`) the runs of all of them, in order."""
+    path = Path(folder)
+    rounds = _json(path / "rounds.json").get("rounds") or []
+    return [path / entry["run"] for entry in rounds] or [path]
+
+
 def read_run(folder: str | Path) -> Run:
     """Reads a run folder.
 

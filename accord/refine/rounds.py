@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from accord.errors import ConfigError
+from accord.evaluate.records import write_record
 from accord.evaluate.refinement import Planted
 from accord.graph.formats import write_graph
 from accord.graph.load import load_graph
@@ -23,16 +24,17 @@ from accord.graph.store import GraphStore
 from accord.graph.writing import new_folder
 from accord.progress import clock, say
 from accord.refine.changers import suggest
-from accord.refine.entry import Decision, item_id
+from accord.refine.entry import Decision, changes, item_id
 from accord.refine.patch import apply_patch
 from accord.refine.patch_files import read_patch, write_patch
 from accord.refine.queue import Queue
 from accord.refine.queue_files import export_queue, take_file
+from accord.refine.telling import told_change
 from accord.refine.truth_rates import rates
 from accord.train.checkpoint import RunFolder
 from accord.train.recipe import Recipe
 
-GRAPH, ROUNDS = "graph", "rounds.json"
+GRAPH, ROUNDS, KIND = "graph", "rounds.json", "round"
 SCAN, REVIEW, PATCH, CHANGED = "scan.json", "review.csv", "patch.rdfp", "changed.json"
 """Files in a round's run folder: what was suggested, what people decide, what was done, and whom
 it concerns."""
@@ -238,7 +240,9 @@ class _Rounds:
         start = self.folder / f"round-{number - 1}" if number > 1 else None
         trained = self.train(run, self.folder / GRAPH, start, self._later(number))
         state, change = self._refine(run, number)
-        self._note(number, {"round": number, "state": state, "run": run.name, **trained, **change})
+        entry = {"round": number, "state": state, "run": run.name, **trained, **change}
+        self._tell(run, entry)
+        self._note(number, entry)
         return state
 
     def _later(self, number: int) -> list[str]:
@@ -320,6 +324,17 @@ class _Rounds:
         runs = [self.folder / f"round-{n}" for n in range(1, number + 1)]
         patches: list[Patch] = [read_patch(r / PATCH) for r in runs if (r / PATCH).is_file()]
         return {"truth": rates(load_graph(self.folder / GRAPH), self.truth, patches)}
+
+    def _tell(self, run: Path, entry: Mapping[str, Any]) -> None:
+        """Keeps what a round did, with every change and its reason, where the report finds it."""
+        patch = read_patch(run / PATCH) if (run / PATCH).is_file() else Patch((), ())
+        done = {*patch.add, *patch.remove}
+        graph = load_graph(self.folder / GRAPH)
+        with Queue(self.folder / GRAPH) as queue:
+            accepted = queue.entries("accepted")
+        own = (one for one in accepted if any(done & set(side) for side in changes(one.item)))
+        found = {**entry, "changes": [told_change(graph, one) for one in own]}
+        write_record(run, KIND, "after", found, "")
 
     def _note(self, number: int, entry: dict[str, Any]) -> None:
         self.entries[number - 1 :] = [entry]

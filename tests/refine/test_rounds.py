@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 import accord.refine.rounds as rounds_module
 from accord.errors import AccordError, ConfigError, DataError
 from accord.evaluate.refinement import Planted
+from accord.evaluate.report import write_report
 from accord.graph.builder import GraphBuilder
 from accord.graph.formats import write_graph
 from accord.graph.load import load_graph
@@ -92,6 +94,30 @@ def test_the_graph_gets_better_and_the_given_one_stays(
     log = patch_log(result.out / GRAPH)
     assert log[0].note == "round 1"
     assert load_graph(result.out / GRAPH).descends_from(load_graph(spoilt[0]).hash)
+
+
+def test_the_report_of_rounds_shows_every_change_with_its_reason(
+    whole: Any, tmp_path: Path
+) -> None:
+    result, _ = whole
+    for entry in result.rounds:
+        (result.out / entry["run"] / "config.toml").write_text("seed = 0\n")
+    told = write_report([result.out], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert told["runs"] == len(result.rounds) and "Rounds: the graph and the model" in text
+    found = json.loads((result.run.parent / "round-1/eval/round-after.json").read_text())["result"]
+    first = result.rounds[0]
+    kinds = Counter(change["change"] for change in found["changes"])
+    assert kinds == {"add": first["added"], "remove": first["removed"]}
+    assert f"Changes of round-1 ({first['added'] + first['removed']:,})" in text
+    assert all(escape(change["reason"]) in text for change in found["changes"])
+    assert f"{100 * first['truth']['error_rate']:.1f} %" in text
+    # What was accepted in an earlier round is no change of a later one.
+    ids = [
+        {change["id"] for change in json.loads(path.read_text())["result"]["changes"]}
+        for path in sorted(result.out.glob("round-*/eval/round-after.json"))
+    ]
+    assert len(set().union(*ids)) == sum(map(len, ids))
 
 
 def test_a_later_round_starts_from_the_last_and_on_what_changed(whole: Any) -> None:
