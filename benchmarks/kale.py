@@ -63,7 +63,7 @@ ARMS = {
 }
 FACTS = (
     "loop.validate_every=0", "rationale.answer=0", "rationale.facts=1", "rationale.fact_form=both",
-    "rationale.fact_rows=64",
+    "rationale.fact_rows=32",
 )  # fmt: skip
 """What makes of the plain recipe one that learns facts alone."""
 BEFORE = "vanilla"
