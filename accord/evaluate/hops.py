@@ -15,6 +15,7 @@ from accord.evaluate.known import KnownAnswers
 from accord.evaluate.protocol import GenerativeModel
 from accord.evaluate.qa_answers import judge
 from accord.graph.graph import KnowledgeGraph
+from accord.synthesis.facts import FactReader
 from accord.text.asking import Asking, Step
 from accord.text.qa_prompts import question_prompt, read_answers
 from accord.text.questions import Hop, HopPath, Question, pattern_of
@@ -45,31 +46,41 @@ class _Facts:
     def __init__(self, graph: KnowledgeGraph) -> None:
         self.graph = graph
         self._known = KnownAnswers.of(graph.triples, graph.num_relations)
-        self._asking = Asking(graph)
+        self._asking, self._reader = Asking(graph), FactReader(graph)
 
     def key(self, question: Question, hop: Hop) -> Key:
         try:
-            start = self.graph.entity(hop.start)
-            if any(item.property == hop.relation for item in self.graph.attributes_of(start)):
-                return start, hop.relation
-            number = self.graph.relation(hop.relation)
-            key = start, number + self.graph.num_relations * hop.inverse
-            if self.graph.entity(hop.end) not in self._known.of_query(*key):
-                raise GraphError(f"no triple {hop.head}, {hop.relation}, {hop.tail}")
+            fact = self._reader.path((hop,))[0]
         except GraphError as error:
             raise GraphError(
                 f"question {question.id!r}: {error.message}",
                 "give the graph that the questions were made from with --graph",
             ) from error
-        return key
+        start = self._reader.entity(hop.start)
+        if fact.step is None:
+            return start, hop.relation
+        number = self.graph.relation(hop.relation)
+        return start, number + self.graph.num_relations * hop.inverse
 
     def answers(self, key: Key) -> tuple[str, ...]:
         start, asked = key
         if isinstance(asked, str):
             attributes = self.graph.attributes_of(start)
             return tuple(item.value for item in attributes if item.property == asked)
-        known = self._known.of_query(start, asked).tolist()
-        return tuple(entity_name(self.graph, entity) for entity in known)
+        return tuple(entity_name(self.graph, end) for end in self._ends(start, asked))
+
+    def first(self, key: Key) -> Key:
+        """One key for all that are asked for in the same words."""
+        start, asked = key
+        return key if isinstance(asked, str) else (start, self._asking.alike(asked)[0])
+
+    def _ends(self, start: int, number: int) -> dict[int, int]:
+        """Everything that is right -> the relation number by which the graph has it."""
+        found: dict[int, int] = {}
+        for other in self._asking.alike(number):
+            for end in self._known.of_query(start, other).tolist():
+                found.setdefault(end, other)
+        return found
 
     def paths(self, key: Key) -> tuple[HopPath, ...]:
         """One hop to each answer."""
@@ -77,20 +88,21 @@ class _Facts:
         here = self.graph.entity_ids[start]
         if isinstance(asked, str):
             return tuple((Hop(here, asked, value),) for value in self.answers(key))
-        relation = self.graph.relation_ids[asked % self.graph.num_relations]
-        inverse = asked >= self.graph.num_relations
-        ends = [self.graph.entity_ids[end] for end in self._known.of_query(start, asked).tolist()]
         return tuple(
-            (Hop(end, relation, here, True) if inverse else Hop(here, relation, end),)
-            for end in ends
+            (self._hop(here, number, self.graph.entity_ids[end]),)
+            for end, number in self._ends(start, asked).items()
         )
+
+    def _hop(self, start: str, number: int, end: str) -> Hop:
+        relation = self.graph.relation_ids[number % self.graph.num_relations]
+        inverse = number >= self.graph.num_relations
+        return Hop(end, relation, start, True) if inverse else Hop(start, relation, end)
 
     def worded(self, key: Key) -> str:
         start, asked = key
         if isinstance(asked, str):
             return self._asking.attribute(start, [], asked)
-        single = len(self._known.of_query(start, asked)) == 1
-        return self._asking.chain(start, [Step(asked, single)])
+        return self._asking.chain(start, [Step(asked, len(self._ends(start, asked)) == 1)])
 
 
 class Hops:
@@ -170,7 +182,7 @@ def fact_questions(graph: KnowledgeGraph, questions: Iterable[Question]) -> list
     keys: dict[Key, Hop] = {}
     for question in questions:
         for hop in (hop for path in question.paths for hop in path):
-            keys.setdefault(facts.key(question, hop), hop)
+            keys.setdefault(facts.first(facts.key(question, hop)), hop)
     return [
         Question(
             f"fact-{number}", facts.worded(key), facts.answers(key), (hop.start,),

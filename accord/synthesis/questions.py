@@ -55,7 +55,8 @@ def generate_questions(
     """Makes questions from a graph.
 
     Answers are complete: all entities (of all splits) that the steps lead to, or all values of the
-    attribute. The topic itself is left out, and the question says so. No two questions have the
+    attribute. Steps over relations that are worded alike, such as a symmetric one and its inverse,
+    are one step. The topic itself is left out, and the question says so. No two questions have the
     same topics and steps.
 
     Args:
@@ -152,7 +153,7 @@ class _Maker:
         return fresh
 
     def _chain(self, entities: list[int], numbers: list[int]) -> Question | None:
-        branch = (entities[0], tuple(numbers))
+        branch = self._branch(entities[0], numbers)
         if not self._new(branch):
             return None
         levels = self._levels(branch)
@@ -165,12 +166,13 @@ class _Maker:
         asked = self.asking.chain(
             branch[0], _worded(branch, levels), len(answers) < len(levels[-1])
         )
-        return self._question(asked, [branch[0]], answers, paths, pattern_of(paths[0]))
+        return self._question(asked, [branch[0]], answers, paths, self._pattern(branch))
 
     def _both(self, entities: list[int], numbers: list[int]) -> Question | None:
         """A chain read from both ends: its last entity but one is what both branches lead to."""
         last = self.steps.turned(numbers[-1])
-        branches = sorted([(entities[0], tuple(numbers[:-1])), (entities[-1], (last,))])
+        ends_of = (entities[0], numbers[:-1]), (entities[-1], [last])
+        branches = sorted(self._branch(*end) for end in ends_of)
         if not self._new(*branches):
             return None
         levels = [self._levels(branch, of_both=True) for branch in branches]
@@ -184,7 +186,7 @@ class _Maker:
         pairs = [(branches[i], levels[i] or []) for i in (0, 1)]
         paths = [self._path(b, found, int(a)) for a in answers for b, found in pairs]
         asked = self.asking.intersection([(b[0], _worded(b, found)) for b, found in pairs])
-        pattern = " & ".join(pattern_of(path) for path in paths[:2])
+        pattern = " & ".join(map(self._pattern, branches))
         return self._question(asked, [b[0] for b in branches], answers, paths, pattern)
 
     def _end(self, entities: list[int], numbers: list[int]) -> Question | None:
@@ -197,7 +199,7 @@ class _Maker:
         if not attributes:
             return None
         chosen = attributes[int(self.rng.integers(len(attributes)))].property
-        branch = (entities[0], tuple(numbers))
+        branch = self._branch(entities[0], numbers)
         if not self._new(branch, chosen):
             return None
         levels = self._levels(branch)
@@ -219,11 +221,25 @@ class _Maker:
     def _source(self) -> str:
         return f"generated from {self.graph.name}"
 
+    def _branch(self, topic: int, numbers: Sequence[int]) -> Branch:
+        """One branch for all that are worded alike, so that no question is asked twice."""
+        return topic, tuple(self.asking.alike(number)[0] for number in numbers)
+
+    def _pattern(self, branch: Branch) -> str:
+        relations, ids = self.graph.num_relations, self.graph.relation_ids
+        return pattern_of(
+            tuple(Hop("", ids[number % relations], "", number >= relations) for number in branch[1])
+        )
+
+    def _follow(self, starts: Ints, number: int) -> Ints:
+        found = [self.steps.follow(starts, other) for other in self.asking.alike(number)]
+        return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
     def _levels(self, branch: Branch, of_both: bool = False) -> list[Ints] | None:
         """What each step leads to, the topic first; None where it is too many."""
         levels = [np.array([branch[0]], np.int64)]
         for i, number in enumerate(branch[1]):
-            levels.append(self.steps.follow(levels[-1], number))
+            levels.append(self._follow(levels[-1], number))
             last = i == len(branch[1]) - 1
             limit = BATCH if last and of_both else self.config.max_between
             if len(levels[-1]) > limit:
@@ -241,12 +257,16 @@ class _Maker:
         hops: list[Hop] = []
         end = answer
         for i in range(len(branch[1]) - 1, -1, -1):
-            number = branch[1][i]
-            back = self.steps.follow(np.array([end], np.int64), self.steps.turned(number))
-            start = int(back[np.isin(back, levels[i])][0])
+            start, number = next(self._back(end, branch[1][i], levels[i]))
             hops.append(self._hop(start, number, end))
             end = start
         return tuple(reversed(hops))
+
+    def _back(self, end: int, number: int, level: Ints) -> Iterator[tuple[int, int]]:
+        """(entity of a level, relation number) of steps to an entity."""
+        for other in self.asking.alike(number):
+            back = self.steps.follow(np.array([end], np.int64), self.steps.turned(other))
+            yield from ((int(start), other) for start in back[np.isin(back, level)])
 
     def _hop(self, start: int, number: int, end: int) -> Hop:
         relations = self.graph.num_relations

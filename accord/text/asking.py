@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from accord.graph.graph import KnowledgeGraph
 from accord.text.kinds import Kinds
@@ -50,6 +52,34 @@ class Asking:
         self._graph = graph
         self._kinds = Kinds(graph)
         self._phrases = [phrase_of(graph, n) for n in range(2 * graph.num_relations)]
+
+    def alike(self, number: int) -> tuple[int, ...]:
+        """Relation numbers whose questions read the same: what any of them leads to is an answer.
+
+        A relation that is worded alike in both directions ('is adjacent to') is its own inverse to
+        a reader, however its triples are stored; so are two relations with the same words.
+
+        Args:
+            number: Relation number of a step.
+
+        Returns:
+            Ascending relation numbers, `number` among them; the first stands for all.
+        """
+        return self._alike.get(number, (number,))
+
+    @cached_property
+    def _alike(self) -> dict[int, tuple[int, ...]]:
+        groups: dict[tuple[Phrase | None, Phrase | None], list[int]] = defaultdict(list)
+        for number, forward in enumerate(self._phrases):
+            groups[forward, self._phrases[turned(self._graph, number)]].append(number)
+        found: dict[int, tuple[int, ...]] = {}
+        for (forward, back), numbers in groups.items():
+            by_kind: dict[str, list[int]] = defaultdict(list)
+            for number in numbers if len(numbers) > 1 else ():
+                # 'Which film' and 'Which person' are other questions; the inverse is the same one.
+                by_kind["" if forward == back else self._kinds.of_role(number)].append(number)
+            found |= {number: tuple(same) for same in by_kind.values() for number in same}
+        return found
 
     def chain(self, topic: int, steps: Sequence[Step], left_out: bool = False) -> str:
         """Asks for what a chain of steps leads to.

@@ -138,14 +138,14 @@ def fact_texts(
     Returns:
         Those on the questions' own paths first.
     """
-    walked = dict.fromkeys(_walked(graph, questions))
-    known = _answers(graph, {asked for _, asked in walked if isinstance(asked, str)})
+    asking = Asking(graph)
+    walked = dict.fromkeys(_walked(graph, asking, questions))
+    known = _answers(graph, asking, {asked for _, asked in walked if isinstance(asked, str)})
     first = [query for query in walked if query in known]
     asked = {relation for _, relation in first} or {relation for _, relation in known}
     others = [q for q in known if q[1] in asked and q not in walked]
     order = np.random.default_rng([seed, 6]).permutation(len(others)).tolist()
     chosen = [*first, *(others[i] for i in order)][: config.fact_limit]
-    asking = Asking(graph)
     worded = [_worded(asking, query, len(known[query])) for query in chosen]
     right = [dict(list(known[query].items())[: config.answers]) for query in chosen]
     alone = [
@@ -199,16 +199,21 @@ def _said(model: KnowledgeModel, other: _Fact, fact: _Fact) -> Text:
     return Text((before + tokens(model.tokenizer, after),), len(before))
 
 
-def _answers(graph: KnowledgeGraph, properties: set[str]) -> dict[Query, dict[str, int]]:
+def _answers(
+    graph: KnowledgeGraph, asking: Asking, properties: set[str]
+) -> dict[Query, dict[str, int]]:
     """Every query's answers in train, and attributes of some properties, in graph order.
 
     Returns:
-        The answer's name -> its entity, or its row of `graph.attributes`.
+        The answer's name -> its entity, or its row of `graph.attributes`. Queries that are worded
+        alike are one, with all their answers.
     """
     found: defaultdict[Query, dict[str, int]] = defaultdict(dict)
+    first = [asking.alike(number)[0] for number in range(2 * graph.num_relations)]
     for head, relation, tail in graph.triples_of("train").tolist():
-        found[head, relation].setdefault(entity_name(graph, tail), tail)
-        found[tail, relation + graph.num_relations].setdefault(entity_name(graph, head), head)
+        found[head, first[relation]].setdefault(entity_name(graph, tail), tail)
+        back = first[relation + graph.num_relations]
+        found[tail, back].setdefault(entity_name(graph, head), head)
     for entity in range(graph.num_entities) if properties else ():
         for row in graph.attribute_rows(entity):
             item = graph.attribute(int(row))
@@ -217,15 +222,17 @@ def _answers(graph: KnowledgeGraph, properties: set[str]) -> dict[Query, dict[st
     return dict(found)
 
 
-def _walked(graph: KnowledgeGraph, questions: Iterable[Question]) -> Iterator[Query]:
+def _walked(
+    graph: KnowledgeGraph, asking: Asking, questions: Iterable[Question]
+) -> Iterator[Query]:
     """The queries that the questions' paths walk along; steps outside the graph are passed over."""
     entities = {name: i for i, name in enumerate(graph.entity_ids)}
     relations = {name: i for i, name in enumerate(graph.relation_ids)}
     hops = (hop for question in questions for path in question.paths for hop in path)
     for hop in hops:
-        if hop.start in entities and hop.relation in relations:
+        if hop.start in entities and hop.end in entities and hop.relation in relations:
             number = relations[hop.relation] + graph.num_relations * hop.inverse
-            yield entities[hop.start], number
+            yield entities[hop.start], asking.alike(number)[0]
         elif hop.start in entities:
             yield entities[hop.start], hop.relation
 

@@ -197,6 +197,35 @@ def test_facts_of_paths_are_asked_once_with_a_path_to_every_answer() -> None:
     assert fact_questions(graph, [valued])[0].paths == valued.paths
 
 
+def test_facts_that_are_worded_alike_are_one_with_all_their_answers() -> None:
+    builder = GraphBuilder("map")
+    builder.relation("borders", "borders", "borders")
+    builder.triple("Peru", "borders", "Chile")
+    builder.triple("Chile", "borders", "Argentina")
+    graph = builder.build()
+    hops = Hop("Peru", "borders", "Chile", True), Hop("Chile", "borders", "Argentina")
+    questions = [Question(h.end, "?", (h.end,), ("Chile",), paths=((h,),)) for h in hops]
+    (fact,) = fact_questions(graph, questions)
+    assert set(fact.answers) == {"Peru", "Argentina"}
+    assert {path[0] for path in fact.paths} == set(hops)
+    # Either neighbour is a right answer, whichever way the path walks.
+    model = Knower({fact.question: " Argentina"})
+    assert all(
+        hop.right for asked in Hops(model, graph, "question").ask(questions) for hop in asked
+    )
+
+
+def test_a_property_with_literals_and_entities_is_asked_for_as_the_path_has_it() -> None:
+    builder = GraphBuilder("books")
+    builder.triple("book", "author", "ann")
+    builder.attribute("book", "author", "Bob, a friend")
+    graph = builder.build()
+    hops = Hop("book", "author", "ann"), Hop("book", "author", "Bob, a friend")
+    questions = [Question(h.tail, "?", (h.tail,), ("book",), paths=((h,),)) for h in hops]
+    answers = [question.answers for question in fact_questions(graph, questions)]
+    assert answers == [("ann",), ("Bob, a friend",)]
+
+
 def test_cells_by_count() -> None:
     cells = Cells.of([True, True, False, True], [True, False, False, False])
     assert vars(cells) == {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from accord.config import to_toml
 from accord.errors import ConfigError
 from accord.evaluate.by_run import mode_of
+from accord.graph.builder import GraphBuilder
 from accord.model import load
 from accord.model.saving import trainable
 from accord.objectives.base import Teacher, TeacherOutput
@@ -20,7 +21,8 @@ from accord.objectives.language import divergence
 from accord.objectives.rationale import Part, Rationale, RationaleConfig, Text, teacher_right
 from accord.text.examples import Sequence, length
 from accord.text.qa_prompts import question_prompt
-from accord.train.questions import questions_of
+from accord.text.questions import Hop, Question
+from accord.train.questions import fact_texts, questions_of
 from accord.train.setup import attach_cache
 from accord.train.start import measure_teacher
 from tests.train.tiny import (
@@ -317,6 +319,21 @@ def test_facts_are_the_paths_hops_first_and_then_the_relations_of_the_graph() ->
     assert len(first) == 2
     _, model, objectives = setup_of(facts=1.0, fact_limit=1)
     assert len(objectives[0][0].facts) == 1
+
+
+def test_facts_that_are_worded_alike_are_learnt_once_with_all_their_answers() -> None:
+    recipe, model, _ = setup_of(facts=1.0)
+    builder = GraphBuilder("map")
+    builder.relation("borders", "borders", "borders")
+    builder.triple("Peru", "borders", "Chile")
+    builder.triple("Chile", "borders", "Argentina")
+    path = (Hop("Peru", "borders", "Chile", True),)
+    asked = Question("1", "?", ("Peru",), ("Chile",), paths=(path,))
+    facts = fact_texts(model, builder.build(), [asked], recipe.rationale, 0)
+    texts = [model.tokenizer.decode(fact.sequence[0]) for fact in facts]
+    assert len(set(texts)) == len(texts) == 3
+    assert "What borders Chile?" in texts[0]
+    assert "Peru" in texts[0] and "Argentina" in texts[0]
 
 
 def test_a_run_is_asked_as_it_has_learnt_to_answer(tmp_path: Path) -> None:

@@ -85,6 +85,33 @@ def test_no_two_questions_are_alike(tiny_graph: KnowledgeGraph) -> None:
     assert 0 < len(made) < 200  # The graph has no more, and the search for them ends.
 
 
+def test_what_is_worded_alike_is_one_question_with_all_its_answers() -> None:
+    builder = GraphBuilder("map")
+    builder.relation("borders", "borders", "borders")
+    builder.relation("capital", "has the capital", "is the capital of")
+    # Each border is stored one way only, as data sets do; a reader cannot tell which way.
+    borders = ("Peru", "Chile"), ("Chile", "Argentina"), ("Peru", "Brazil"), ("Brazil", "Guyana")
+    for one, two in borders:
+        builder.triple(one, "borders", two)
+    for country in ("Peru", "Chile", "Argentina", "Brazil"):
+        builder.triple(country, "capital", f"{country} City")
+    made = list(generate_questions(builder.build(), 200, QuestionConfig(hops=(1, 2))))
+    assert len({q.question for q in made}) == len(made)
+    found = {q.question: q for q in made}
+    neighbours = found["What borders Chile?"]
+    assert set(neighbours.answers) == {"Peru", "Argentina"}
+    assert neighbours.pattern == "borders"
+    assert {(p[0].head, p[0].tail, p[0].inverse) for p in neighbours.paths} == {
+        ("Peru", "Chile", True),
+        ("Chile", "Argentina", False),
+    }
+    assert set(found["What is a capital of something that borders Peru?"].answers) == {
+        "Chile City",
+        "Brazil City",
+    }
+    assert set(found["What borders both Chile and Brazil?"].answers) == {"Peru"}
+
+
 def test_rare_relations_are_asked_as_often_as_frequent_ones() -> None:
     builder = GraphBuilder("skewed")
     for i in range(400):
