@@ -28,6 +28,7 @@ LEVEL = {
     "decode": 6,
     "evaluate": 7,
     "refine": 8,
+    "training": 8,
     "api": 9,
     "applications": 9,
     "demo": 10,

@@ -255,7 +255,7 @@ def test_a_run_that_was_killed_before_its_first_step_goes_on_with_its_data(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("accord.api._model", killed)
+        patch.setattr("accord.training.Training._model", killed)
         with pytest.raises(KeyboardInterrupt):
             train_run(**project, out=run, data=[runs / f"{name}.jsonl"])
     assert (run / "config.toml").is_file()
