@@ -10,7 +10,14 @@ from functools import cached_property
 
 from accord.graph.graph import KnowledgeGraph
 from accord.text.kinds import Kinds
-from accord.text.phrases import PREPOSITIONS, Phrase, article, base_form, singular
+from accord.text.phrases import (
+    PREPOSITIONS,
+    Phrase,
+    article,
+    base_form,
+    past_base,
+    singular,
+)
 from accord.text.render import entity_name, humanise, one_line
 from accord.text.wording import phrase_of, turned
 
@@ -255,12 +262,14 @@ def _who(kind: str) -> str:
 
 
 def _inverted(phrase: Phrase | None, given: str, kind: str) -> str:
-    """'What is X located in', 'What does X affect'; empty where the verb is not known."""
+    """'What is X located in', 'What does X affect', 'What did X write'; else empty."""
     if phrase is None or phrase.shape == "noun":
         return ""
     opening = f"Which {kind}" if kind and kind != "person" else "What"
     verb, _, rest = phrase.text.partition(" ")
     if verb in INVERTED:
         return f"{opening} {verb} {given} {rest}"
-    plain = base_form(verb)
-    return f"{opening} does {given} {plain} {rest}".rstrip() if plain else ""
+    for auxiliary, plain in (("does", base_form(verb)), ("did", past_base(verb))):
+        if plain:
+            return f"{opening} {auxiliary} {given} {plain} {rest}".rstrip()
+    return ""

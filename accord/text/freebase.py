@@ -67,7 +67,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "location/adjoin_s./location/adjoining_relationship/adjoins": ("adjoins",) * 2,
     "location/contains": ("contains", "lies in"),
     "human_language/countries_spoken_in": ("is spoken in", "has speakers of"),
-    "ethnicity/languages_spoken": ("speak the language", "is spoken by"),
+    "ethnicity/languages_spoken": ("speaks the language", "is spoken by"),
     "person/languages": ("speaks the language", "is spoken by"),
     "film/costume_design_by": ("has the costume designer", "is the costume designer of"),
     "film/film_production_design_by": (

@@ -22,6 +22,8 @@ TYPE_PROPERTIES = ("type", "kind", "class", "instance of")
 VAGUE = frozenset(
     ("topic", "influence node", "gardening hint", "organization extra", "person extra", "field")
 )
+EMPTY = frozenset(("kind", "type", "sort", "form"))
+"""Say nothing before 'of': 'a kind of bird'."""
 SAMPLE = 100
 AGREE = 0.6
 PEOPLE = re.compile(
@@ -118,6 +120,6 @@ def _described(text: str) -> str:
         first = first[1:]
     end = next((i for i, word in enumerate(first) if word.lower() in PREPOSITIONS), len(first))
     noun = " ".join(first[:end])
-    if not 0 < end <= 3 or not noun[0].isalpha():
+    if not 0 < end <= 3 or not noun[0].isalpha() or noun.lower() in EMPTY:
         return ""
     return SAME_KIND.get(noun.lower(), noun)

@@ -35,23 +35,35 @@ SPECIAL = {
 # Base forms of verbs that name relations; their plain, -s and -ed forms open a verb phrase.
 VERBS = _words(
     """
-    accompany acquire act adjoin affect analyze appear assess attend become begin belong border
-    bound buy carry cause change chair collaborate complicate compete compose conduct connect
-    consist contain contribute control cover create cross cut defeat define depict describe design
-    desire develop diagnose die direct discover disrupt drain edit employ empty encode end enter
-    establish
-    exhibit export feed find finish flow follow found give govern happen have help hire hold host
-    import include indicate influence inherit inhabit interact interconnect invent join know lead
-    lie like live locate love made make manage marry measure meet move need neighbor occur offer
-    operate oppose own owe pass perform play possess practice precede predict prevent produce
-    provide publish purchase read receive record refer reference release replace represent require
-    result review rule run see sell serve share sing speak start star study succeed support surround
-    symbolize take teach tell treat understand use visit want wear win work write
+    absorb accompany acquire act activate adjoin affect analyze appear assess attack attend bind
+    become begin belong border bound buy carry cause change chair collaborate complicate compete
+    compose conduct connect conquer consist contain contribute control cover create cross cut
+    defeat defend define depict describe design desire develop diagnose die direct discover
+    disrupt drain drink eat edit employ empty encode end enter establish exhibit export feed
+    find finish flow follow found give govern grow happen hate have help hire hold host hunt
+    import include indicate influence inherit inhabit inhibit interact interconnect invade
+    invent join kill know lead lie like live locate love made make manage marry measure meet
+    move need neighbor occur offer operate oppose orbit own owe paint pass perform play
+    pollinate possess practice precede predict prevent produce protect provide publish purchase
+    read receive record refer reference regulate release replace represent require resemble
+    result review rule run see sell serve share sing speak start star study succeed support
+    surround symbolize take teach tell treat understand use visit want wear win work worship
+    write
     """
 )
-IRREGULAR_PAST = _words(
-    "wrote broke won led made held sang began became bought built gave met ran sold taught"
-)
+IRREGULAR_PAST = {
+    word.partition(":")[0]: word.partition(":")[2]
+    for word in _words(
+        """
+        wrote:write broke:break won:win led:lead made:make held:hold sang:sing began:begin
+        became:become bought:buy built:build gave:give met:meet ran:run sold:sell taught:teach
+        beat:beat bore:bear caught:catch chose:choose drew:draw drove:drive flew:fly fought:fight
+        grew:grow knew:know rode:ride saw:see slew:slay spoke:speak stole:steal swam:swim
+        threw:throw took:take wore:wear
+        """
+    )
+}
+"""What a verb's past form is made of."""
 INTRANSITIVE = _words(
     "acted appeared belonged collaborated competed contributed died happened lived moved occurred "
     "performed played resulted served starred studied worked"
@@ -204,9 +216,9 @@ def _opens_verb(words: list[str]) -> bool:
     if first in IRREGULAR_PAST or first in INTRANSITIVE:
         return len(words) == 1 or words[1].lower() != "by"
     with_object = len(words) > 1 and words[1].lower() in ("the", "a", "an")
-    if first.endswith("ed") and (len(words) == 1 or with_object):
+    if first.endswith("ed") and len(words) == 1:
         return True
-    if with_object and first.endswith("s"):  # behind a noun stands no article
+    if with_object and first not in PREPOSITIONS:  # behind a noun stands no article
         return True
     return first.endswith("s") and bool(_bases(first) & VERBS)
 
@@ -229,6 +241,18 @@ def base_form(verb: str) -> str:
     """
     known = [base for base in _bases(verb) if base.rsplit("-", 1)[-1] in VERBS]
     return max(known, key=len) if known and verb.endswith("s") else ""
+
+
+def past_base(verb: str) -> str:
+    """The plain form of a verb in the past: ``carried`` is ``carry``, ``wrote`` is ``write``.
+
+    Returns:
+        The plain form, or an empty string where the word is no known past form.
+    """
+    if verb in IRREGULAR_PAST or not verb.endswith("ed"):
+        return IRREGULAR_PAST.get(verb, "")
+    ways = (verb[:-1], verb[:-2], verb[:-3] + "y" * verb.endswith("ied"))
+    return next((way for way in ways if way in VERBS), "")
 
 
 def _participle(noun: str) -> bool:

@@ -63,6 +63,11 @@ def world() -> KnowledgeGraph:
         ("has on its banks", "verb", "has on its banks"),
         ("receives the river", "verb", "receives the river"),
         ("floods the plain of", "verb", "floods the plain of"),
+        ("overlooked the bay of", "verb", "overlooked the bay of"),
+        ("saw the premiere of", "verb", "saw the premiere of"),
+        ("speak the language", "verb", "speak the language"),
+        ("fought in", "verb", "fought in"),
+        ("eats", "verb", "eats"),
         ("isa", "copular", "is a kind of"),
         ("", "verb", "is related to"),
     ],
@@ -134,6 +139,33 @@ def test_verbs_without_an_inverse_are_turned_round(world: KnowledgeGraph) -> Non
     born, near = world.relation("bornIn"), world.relation("livesNear")
     assert asking.chain(ada, [Step(born, True)]).endswith("was Ada born in?")
     assert asking.chain(ada, [Step(near, True)]).endswith("does Ada live near?")
+
+
+@pytest.mark.parametrize(
+    ("phrase", "asked"),
+    [
+        ("founded", "What did Ada found?"),
+        ("married", "What did Ada marry?"),
+        ("wrote about", "What did Ada write about?"),
+        ("saw the premiere of", "What did Ada see the premiere of?"),
+        ("eats", "What does Ada eat?"),
+    ],
+)
+def test_verbs_of_the_past_are_asked_for_too(phrase: str, asked: str) -> None:
+    builder = GraphBuilder("past")
+    builder.relation("r", phrase)
+    builder.triple("Ada", "r", "Bob")
+    assert Asking(builder.build()).chain(0, [Step(0, True)]) == asked
+
+
+def test_kind_of_is_no_kind() -> None:
+    builder = GraphBuilder("birds")
+    builder.relation("eaten", "is eaten by", "eats")
+    builder.entity("owl", "owl", "A kind of bird.")
+    builder.triple("mouse", "eaten", "owl")
+    graph = builder.build()
+    asked = Asking(graph).chain(graph.entity("mouse"), [Step(0, True)])
+    assert asked == "What eats mouse?"
 
 
 def test_every_triple_of_a_small_graph_can_be_said(tiny_graph: KnowledgeGraph) -> None:
