@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,29 +12,24 @@ from accord.config import load_config, to_toml
 from accord.errors import ConfigError
 from accord.evaluate.held_out import held_out_measure
 from accord.evaluate.validation import validation
-from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.load import resolve
 from accord.model.saving import model_folder, save_pretrained
 from accord.model.structure import FOLDER as STRUCTURE
-from accord.objectives.base import Objective
 from accord.objectives.rationale import Rationale
 from accord.objectives.structure import structure_of
 from accord.progress import say
-from accord.text.examples import RelationExample
 from accord.text.questions import Question, read_questions, write_questions
 from accord.train.checkpoint import RunFolder, graph_record
 from accord.train.environment import environment
-from accord.train.extraction import gather_examples, kept_examples, split_examples, text_files
-from accord.train.held_out import hold_out
+from accord.train.extraction import kept_examples, text_files
 from accord.train.loop import Loop, Progress, check_launcher, peak_memory
-from accord.train.missing import NO_QUESTIONS, lacking, without_data
+from accord.train.material import Learning, Material, build_learning, gather_material
+from accord.train.missing import NO_QUESTIONS, without_data
 from accord.train.recipe import Recipe
 from accord.train.setup import (
-    Weighted,
     attach_cache,
-    build_objectives,
     keep_pooled,
     start_projection,
     validation_readings,
@@ -48,7 +43,7 @@ from accord.train.start import (
     settings_of,
     start_folder,
 )
-from accord.train.tasks import Tasks, annotated_data, gather_tasks, kept_tasks
+from accord.train.tasks import kept_tasks
 
 QUESTIONS = "questions.jsonl.gz"
 
@@ -69,21 +64,6 @@ class Order:
     """The run has its settings and data already."""
 
 
-@dataclass(frozen=True)
-class Material:
-    """All that a run learns from, read before anything is written."""
-
-    settings: Recipe
-    graph: KnowledgeGraph
-    questions: list[Question]
-    files: list[Path]
-    """Of plain text."""
-    examples: list[RelationExample] | None
-    """Annotated texts; None where the run keeps them already."""
-    tasks: Tasks | None
-    """Pairs and items with labels; None likewise."""
-
-
 def gather(run: RunFolder, order: Order) -> Material:
     """Reads what a run learns from; what a recipe may go without is left out of its settings.
 
@@ -95,19 +75,15 @@ def gather(run: RunFolder, order: Order) -> Material:
         ConfigError: A setting that does not exist or fit, or data that are missing.
         DataError: Graph, questions or texts that cannot be read.
     """
-    given = list(order.overrides)
     settings = _settings(run, order)
     if order.qa is None and not order.going_on:
-        settings = without_data(settings, given, NO_QUESTIONS)
+        settings = without_data(settings, order.overrides, NO_QUESTIONS)
     questions = _questions(run, settings, order)
     graph = load_graph(order.graph)
     files = text_files(order.text)
     if order.going_on:
-        return Material(settings, graph, questions, files, None, None)
-    tasks = gather_tasks(settings, order.data)
-    examples = gather_examples(settings, graph, annotated_data(order.data), files)
-    settings = without_data(settings, given, lacking(examples, graph))
-    return Material(settings, graph, questions, files, examples, tasks)
+        return Material(settings, graph, questions, files)
+    return gather_material(settings, graph, questions, files, order.data, order.overrides)
 
 
 def _settings(run: RunFolder, order: Order) -> Recipe:
@@ -184,14 +160,15 @@ class Training:
             self.accelerator.wait_for_everyone()
             start = start_folder(self.run)
             model = self._model(start)
-            objectives, unseen, held = self._objectives(model)
-            self.cached = self._cache(model, objectives, unseen)
+            with self.accelerator.main_process_first():
+                learning = build_learning(self.material, model, self.run)
+            self.cached = self._cache(model, learning)
             if start is not None:
-                put_parameters(objectives, start)
+                put_parameters(learning.objectives, start)
             else:
                 start_projection(self.settings, model, self.material.graph)
-            keep_pooled(self.settings, model, objectives)
-            loop = self._loop(model, objectives, unseen, held)
+            keep_pooled(self.settings, model, learning.objectives)
+            loop = self._loop(model, learning)
             self._measure_teacher(loop)
         loop.progress.setup_seconds = time.monotonic() - began
         return loop
@@ -242,52 +219,23 @@ class Training:
             model.attach(self.material.graph)
         return model
 
-    def _objectives(
-        self, model: KnowledgeModel
-    ) -> tuple[Weighted, list[Objective], list[RelationExample]]:
-        """What is learnt, the same over held-out texts, and those texts."""
-        material, run = self.material, self.run
-        with self.accelerator.main_process_first():
-            texts = material.examples
-            examples, held = split_examples(kept_examples(run, None) if texts is None else texts)
-            tasks = kept_tasks(run, None) if material.tasks is None else material.tasks
-            objectives = build_objectives(
-                self.settings, model, material.graph, material.files, run, material.questions,
-                examples, tasks.part(held=False),
-            )  # fmt: skip
-            unseen = hold_out(
-                self.settings, model, material.graph, objectives, held, tasks.part(held=True)
-            )
-        for objective, _ in objectives:
-            objective.parameters.to(model.device)
-        return objectives, unseen, held
-
-    def _loop(
-        self,
-        model: KnowledgeModel,
-        objectives: Weighted,
-        unseen: list[Objective],
-        held: list[RelationExample],
-    ) -> Loop:
-        settings, graph = self.settings, self.material.graph
-        validate = validation(
-            settings, graph, self.material.questions, structure_of(o for o, _ in objectives),
-            held_out_measure(settings, graph, unseen, held),
-        )  # fmt: skip
+    def _loop(self, model: KnowledgeModel, learning: Learning) -> Loop:
+        settings, graph, pairs = self.settings, self.material.graph, learning.objectives
+        by_text = held_out_measure(settings, graph, learning.unseen, learning.held)
+        structure = structure_of(objective for objective, _ in pairs)
+        validate = validation(settings, graph, self.material.questions, structure, by_text)
         return Loop(
-            model, objectives, settings.loop, self.run, settings.seed, validate, self.accelerator
+            model, pairs, settings.loop, self.run, settings.seed, validate, self.accelerator
         )
 
-    def _cache(
-        self, model: KnowledgeModel, objectives: Weighted, unseen: Iterable[Objective]
-    ) -> int:
+    def _cache(self, model: KnowledgeModel, learning: Learning) -> int:
         """One process fills the cache, the others open what it wrote."""
         settings, graph = self.settings, self.material.graph
         with self.accelerator.main_process_first():
             frozen = settings.model.freeze_layers
             also = validation_readings(settings, model, graph) if frozen else []
-            also += [sequence for objective in unseen for sequence in objective.sequences()]
-            return attach_cache(settings, model, objectives, self.run.path / "cache", also)
+            also += [sequence for one in learning.unseen for sequence in one.sequences()]
+            return attach_cache(settings, model, learning.objectives, self.run.path / "cache", also)
 
     def _measure_teacher(self, loop: Loop) -> None:
         """Before the first step of a run whose teacher reads rationales."""

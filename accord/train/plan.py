@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,9 @@ from accord.text.render import entity_text
 from accord.train.cache import plan_pieces
 from accord.train.checkpoint import KEEP
 from accord.train.environment import disk_free_bytes, memory_bytes
-from accord.train.extraction import gather_examples, split_examples
-from accord.train.held_out import hold_out, read
+from accord.train.held_out import read
 from accord.train.loop import peak_memory
-from accord.train.missing import lacking, without_data
+from accord.train.material import build_learning, gather_material
 from accord.train.plan_steps import (
     SAMPLE,
     drawn,
@@ -40,12 +39,7 @@ from accord.train.plan_steps import (
 )
 from accord.train.questions import questions_of
 from accord.train.recipe import Recipe
-from accord.train.setup import (
-    build_objectives,
-    own_continuations,
-    validation_readings,
-)
-from accord.train.tasks import annotated_data, gather_tasks
+from accord.train.setup import own_continuations, validation_readings
 
 SAMPLE_TOKENS = 6144
 """Tokens that the frozen layers read to be timed."""
@@ -115,26 +109,16 @@ def probe(
     Raises:
         ConfigError: The settings do not fit the model, or the cache its cap.
     """
-    files = list(texts)
-    named = list(data)
-    tasks = gather_tasks(recipe, named)
-    read_texts = gather_examples(recipe, graph, annotated_data(named), files)
-    recipe = without_data(recipe, (), lacking(read_texts, graph))
-    examples, held = split_examples(read_texts)
+    material = gather_material(recipe, graph, list(questions), list(texts), data)
+    recipe = material.settings
     model = KnowledgeModel.create(recipe.model, recipe.text, device, recipe.seed)
     if model.fusion is not None:
         model.attach(graph)
-    written = 0.0 if files or not recipe.language.weight else _writing_seconds(model, recipe)
+    own = bool(recipe.language.weight) and not material.files
+    written = _writing_seconds(model, recipe) if own else 0.0
     with tempfile.TemporaryDirectory(prefix="accord-plan-") as name:
-        folder = Path(name)
-        given = files or [_stand_in(recipe, graph, folder)]
-        learnt, asked = tasks.part(held=False), tasks.part(held=True)
-        objectives = build_objectives(
-            recipe, model, graph, given, None, questions, examples, learnt
-        )
-        for objective, _ in objectives:
-            objective.parameters.to(model.device)
-        unseen = hold_out(recipe, model, graph, objectives, held, asked)
+        files = material.files or [_stand_in(recipe, graph, Path(name))]
+        objectives, unseen, _ = build_learning(replace(material, files=files), model, None)
         pieces = _pieces(recipe, model, graph, [*(o for o, _ in objectives), *unseen])
         tokens = sum(len(key[1]) for key in pieces)
         cached = _reading_seconds(model, pieces) if pieces else 0.0
