@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure a run or a base model.")
 Run = Annotated[str, typer.Argument(help="Run folder, or a base model's name.")]
 Split = Annotated[str, typer.Option(help="valid or test (or train).")]
-Seed = Annotated[int, typer.Option(help="Of every draw; the same seed gives the same result.")]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Of every draw; the same seed gives the same result.")
+]
 Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Only so many triples; each relation keeps its share."),

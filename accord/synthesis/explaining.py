@@ -9,7 +9,7 @@ from typing import Literal
 
 from accord.errors import ConfigError, GraphError
 from accord.graph.graph import KnowledgeGraph
-from accord.graph.paths import PathConfig, PathResult, PathSearch, Repeat
+from accord.graph.paths import MOST_HOPS, PathConfig, PathResult, PathSearch, Repeat
 from accord.synthesis.choosing import Chooser, Chosen
 from accord.synthesis.facts import FactReader
 from accord.synthesis.linking import Candidates, Linked, Linker
@@ -27,7 +27,7 @@ class ExplainConfig:
     """How paths for given questions are found."""
 
     max_hops: int = 3
-    """Longest path, 1 to 16 steps."""
+    """Longest path, 1 to 8 steps."""
     max_paths: int = 5
     """Paths of a question that its rationale is to say."""
     search_paths: int = 50_000
@@ -41,6 +41,7 @@ class ExplainConfig:
     """Time for one question's search."""
 
     def __post_init__(self) -> None:
+        PathConfig(max_hops=self.max_hops, repeat=self.repeat, seconds=self.seconds)
         if self.max_paths < 1 or self.search_paths < self.max_paths:
             raise ConfigError(
                 f"max_paths is {self.max_paths}, search_paths {self.search_paths}",
@@ -124,11 +125,12 @@ class Explainer:
 
     def _partial(self, question: Question, link: Linked, complete: bool) -> Explained:
         if self.config.no_path == "partial":
-            search = PathSearch(self.graph, self._limits(self.config.max_hops + FURTHER, True))
+            hops = min(MOST_HOPS, self.config.max_hops + FURTHER)
+            search = PathSearch(self.graph, self._limits(hops, True))
             for result in search.find_pairs(_pairs(link)):
                 for codes in result:
-                    hops = self.chooser.hops([row * 2 + inverse for row, inverse in codes])
-                    paths = (hops[: self.config.max_hops],)
+                    path = self.chooser.hops([row * 2 + inverse for row, inverse in codes])
+                    paths = (path[: self.config.max_hops],)
                     return Explained(self._said(question, link, paths), True, "", complete, True)
         return Explained(question, True, NO_PATH, complete)
 

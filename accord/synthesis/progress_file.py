@@ -32,7 +32,7 @@ class ProgressFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             content = self.path.read_bytes() if self.path.exists() else b""
             whole = content[: content.rfind(b"\n") + 1]
-            if not whole:
+            if whole.count(b"\n") < 2:  # nothing would be lost
                 self.path.write_bytes(json.dumps({"key": key}).encode() + b"\n")
                 return 0
             if json.loads(whole.split(b"\n", 1)[0]).get("key") != key:

@@ -47,6 +47,8 @@ class QuestionConfig:
             raise ConfigError("intersections and attributes are more than all", "lower one")
         if min(self.max_answers, self.max_between) < 1:
             raise ConfigError("max_answers and max_between count entities", "use 1 or more")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}", "use 0 or more")
 
 
 def generate_questions(
@@ -194,7 +196,7 @@ class _Maker:
         attributes = [
             item
             for item in self.graph.attributes_of(entities[-1])
-            if item.property in self.properties
+            if item.property in self.properties and item.value.strip()
         ]
         if not attributes:
             return None

@@ -41,10 +41,7 @@ def split_by_entities(
     Raises:
         ConfigError: Shares that are negative or do not sum to 1, or an unknown mode.
     """
-    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6 or len(shares) != len(SPLITS):
-        raise ConfigError(f"shares are {shares}", "give three that sum to 1, such as 0.8,0.1,0.1")
-    if mode not in ("paths", "disjoint"):
-        raise ConfigError(f"split mode is {mode!r}", "choose paths or disjoint")
+    check_split(shares, mode)
     keys = [_keys(question, mode) for question in questions]
     groups = _tied(keys)
     rng = np.random.default_rng(seed)
@@ -62,6 +59,19 @@ def split_by_entities(
                 placed[split] += 1
     pairs = zip(questions, found, strict=True)
     return [replace(question, split=SPLITS[i]) for question, i in pairs if i is not None]
+
+
+def check_split(shares: tuple[float, ...], mode: str) -> None:
+    """Refuses what `split_by_entities` cannot do, before there are questions.
+
+    Raises:
+        ConfigError: Shares that are negative or do not sum to 1, or an unknown mode.
+    """
+    whole = len(shares) == len(SPLITS) and abs(sum(shares) - 1) <= 1e-6
+    if not whole or min(shares) < 0:
+        raise ConfigError(f"shares are {shares}", "give three that sum to 1, such as 0.8,0.1,0.1")
+    if mode not in ("paths", "disjoint"):
+        raise ConfigError(f"split mode is {mode!r}", "choose paths or disjoint")
 
 
 def path_entities(question: Question) -> list[frozenset[str]]:

@@ -18,7 +18,7 @@ from accord.synthesis.explaining import ExplainConfig, Explained, Explainer
 from accord.synthesis.progress_file import ProgressFile
 from accord.synthesis.questions import QuestionConfig, generate_questions
 from accord.synthesis.rationale import RationaleConfig, Tally, Written, write_rationales
-from accord.synthesis.splitting import SplitMode, split_by_entities
+from accord.synthesis.splitting import SplitMode, check_split, split_by_entities
 from accord.synthesis.writers import UNANSWERED, Writer
 from accord.text.questions import Question, question_of, read_questions, write_questions
 
@@ -39,6 +39,9 @@ class SynthesisConfig:
     """Split by the entities of the paths; None keeps each question's own split."""
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
     """Of train, valid and test."""
+
+    def __post_init__(self) -> None:
+        check_split(self.shares, self.split or "paths")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,14 @@ class SynthesisReport:
             share = self.counts[name] / total if total else 0.0
             lines.append(f"  {name.replace('_', ' '):<10} {self.counts[name]:>8,}  {share:6.1%}")
         lines += [f"    {reason}: {count:,}" for reason, count in self.reasons.items()]
+        if self.hops:
+            lines.append("  " + ", ".join(f"{k}-hop {v:,}" for k, v in self.hops.items()))
+        for said, count in (
+            ("paths lead towards the answer only", self.partial),
+            ("searches ended by a budget", self.incomplete),
+            ("left out, since they would cross the splits", self.crossing),
+        ):
+            lines += [f"  {said}: {count:,}"] if count else []
         if self.gold["given"]:
             lines.append(f"  gold path found: {self.gold['found']:,} of {self.gold['given']:,}")
         if self.splits:
@@ -171,7 +182,10 @@ def synthesize(
     except KeyboardInterrupt:
         say(f"stopped; the same command goes on with {progress.path}")
         raise
-    return _finish(progress, target, config, tally, time.monotonic() - started)
+    report = _finish(progress, target, config, tally, time.monotonic() - started)
+    if generate and report.counts["questions"] < generate:
+        say(f"{report.counts['questions']:,} questions and no more: draws bring nothing new")
+    return report
 
 
 def _judge_input(qa: Path, out: Path) -> None:

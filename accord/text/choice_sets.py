@@ -182,7 +182,8 @@ def _own_file(path: Path, split: str) -> ChoiceSet:
     whole = all(not item.split for item in found)
     items = tuple(item for item in found if whole or item.split == split)
     if not items:
-        raise DataError(f"no items in split {split!r}", path)
+        known = ", ".join(sorted({item.split for item in found} - {""}))
+        raise DataError(f"no items in split {split!r}", path, hint=f"there are: {known or 'none'}")
     return ChoiceSet(path.name.split(".")[0], "" if whole else split, items)
 
 

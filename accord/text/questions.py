@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from accord.errors import DataError
+from accord.graph.graph import SPLITS
 
 TEXT_FIELDS = ("id", "question", "rationale", "pattern", "split", "source")
 LIST_FIELDS = ("answers", "topics", "answer_ids")
@@ -62,7 +63,7 @@ class Question:
     pattern: str = ""
     """The relation path, such as ``capital of > ~located in``; ``~`` marks an inverse step."""
     split: str = ""
-    """train, valid, test, or empty."""
+    """train, valid, test, or empty; a file may say dev for valid."""
     source: str = ""
     """Where it comes from, and who wrote its rationale."""
 
@@ -170,17 +171,23 @@ def _renamed(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _question(record: Mapping[str, Any]) -> Question:
     for name in ("question", "answers"):
-        if not record[name]:
+        if not record[name] or not str(record[name]).strip():
             raise ValueError(f"field {name!r} is empty")
     texts = {name: _text(record, name) for name in TEXT_FIELDS if name in record}
+    if texts.get("split") == "dev":
+        texts["split"] = "valid"
+    if texts.get("split", "") not in ("", *SPLITS):
+        raise ValueError(f"field 'split' is {texts['split']!r}, not train, valid or test")
     lists = {name: _texts(record, name) for name in LIST_FIELDS if record.get(name)}
     paths = tuple(_path(path) for path in record.get("paths") or ())
     walked = record.get("path")
     if not paths and isinstance(walked, list) and walked:
         paths = (_walk([str(part) for part in walked]),)
-    hops = int(record.get("hops") or max((len(path) for path in paths), default=0))
+    hops = record.get("hops") or max((len(path) for path in paths), default=0)
+    if not str(hops).isdecimal():
+        raise ValueError(f"field 'hops' must be a number, not {hops!r}")
     texts.setdefault("pattern", pattern_of(paths[0]) if paths else "")
-    return Question(**texts, **lists, paths=paths, hops=hops)  # type: ignore[arg-type]  # by name
+    return Question(**texts, **lists, paths=paths, hops=int(hops))  # type: ignore[arg-type]  # by name
 
 
 def _text(record: Mapping[str, Any], name: str) -> str:
@@ -193,6 +200,8 @@ def _texts(record: Mapping[str, Any], name: str) -> tuple[str, ...]:
     values = record[name]
     if not isinstance(values, list) or not all(isinstance(v, (str, int, float)) for v in values):
         raise ValueError(f"field {name!r} must be a list of texts")
+    if not all(str(v).strip() for v in values):
+        raise ValueError(f"field {name!r} has an empty text")
     return tuple(dict.fromkeys(str(v) for v in values))
 
 

@@ -242,3 +242,12 @@ def test_race_and_absr_are_read_in_their_public_forms(
     assert valid.items[0].answer == 2 and valid.left_out == 1
     found = load_choices("absr", "test").items[0]
     assert found.question == "Which vitamin?" and len(found.choices) == 2 and found.answer == 1
+
+
+def test_a_split_that_a_file_lacks_says_which_it_has(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    row = {"question": "?", "choices": ["a", "b"], "answer": 0, "split": "dev"}
+    file.write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError) as caught:
+        load_choices(str(file), "valid")
+    assert caught.value.hint == "there are: dev"

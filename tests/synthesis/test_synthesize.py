@@ -16,6 +16,7 @@ from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
 from accord.synthesis import synthesize as module
 from accord.synthesis.explaining import ExplainConfig
+from accord.synthesis.questions import QuestionConfig
 from accord.synthesis.rationale import RationaleConfig
 from accord.synthesis.synthesize import SynthesisConfig, SynthesisReport, synthesize
 from accord.synthesis.writers import DOWN, Draft, Task, Writer
@@ -180,6 +181,10 @@ def test_missing_fields_name_the_line_and_lose_nothing(
         ('{"question": "Where?", "answers": []}', "field 'answers' is empty"),
         ('{"question": "Where?", "answers": {"a": 1}}', "must be a list of texts"),
         ('{"question": "Where?", "answers": ["a"], "path": ["a", "r"]}', "field 'path' must be"),
+        ('{"question": "Where?", "answers": ["a"], "hops": "two"}', "field 'hops' must be"),
+        ('{"question": "Where?", "answers": ["a", " "]}', "field 'answers' has an empty text"),
+        ('{"question": " ", "answers": ["a"]}', "field 'question' is empty"),
+        ('{"question": "Where?", "answers": ["a"], "split": "tests"}', "field 'split' is 'tests'"),
         ('["Where?"]', "one JSON object"),
         ('{"question": ', "not JSON"),
     ],
@@ -189,6 +194,57 @@ def test_a_line_that_is_no_question_is_named(tmp_path: Path, line: str, said: st
     qa.write_text(json.dumps(ASKED[0]) + "\n\n" + line + "\n")
     with pytest.raises(DataError, match=rf"qa\.jsonl:3: .*{said}"):
         list(read_questions(qa))
+
+
+def test_dev_is_another_word_for_valid(tmp_path: Path) -> None:
+    qa = written(tmp_path / "qa.jsonl", [{**ASKED[0], "split": "dev"}])
+    assert [question.split for question in read_questions(qa)] == ["valid"]
+
+
+def test_settings_are_refused_before_there_is_any_work(
+    family: KnowledgeGraph, tmp_path: Path
+) -> None:
+    for wrong in (
+        lambda: SynthesisConfig(split="topics"),  # type: ignore[arg-type]
+        lambda: SynthesisConfig(shares=(0.5, 0.5, 0.5)),
+        lambda: SynthesisConfig(shares=(float("nan"), 0.0, 1.0)),
+        lambda: ExplainConfig(max_hops=9),
+        lambda: QuestionConfig(seed=-1),
+    ):
+        with pytest.raises(ConfigError):
+            wrong()
+    # What fails before its first question leaves nothing that stands in the way.
+    nameless = SynthesisConfig(rationale=RationaleConfig(writer="endpoint"))
+    with pytest.raises(ConfigError, match="needs a model's name"):
+        run(family, tmp_path, ASKED, nameless)
+    report, _ = run(family, tmp_path, ASKED)
+    assert report.counts["written"] == 4
+
+
+def test_the_longest_paths_may_be_partial_too(family: KnowledgeGraph, tmp_path: Path) -> None:
+    longest = SynthesisConfig(
+        explain=ExplainConfig(max_hops=8, no_path="partial"),
+        rationale=RationaleConfig(partial=True),
+    )
+    report, _ = run(family, tmp_path, ASKED, longest)
+    assert report.reasons["no path"] == 1
+
+
+def test_the_report_counts_hops_and_what_fell_short(
+    family: KnowledgeGraph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = run(family, tmp_path, ASKED)[0].to_text()
+    assert "1-hop 1, 2-hop 3" in text and "towards" not in text and "budget" not in text
+    apart = {"question": "Where was a grandchild born?", "topic": "cid", "answer": "dee"}
+    short = SynthesisConfig(
+        explain=ExplainConfig(max_hops=2, no_path="partial"),
+        rationale=RationaleConfig(partial=True),
+    )
+    assert "towards the answer only: 1" in run(family, tmp_path, [apart], short)[0].to_text()
+    slow = SynthesisConfig(explain=ExplainConfig(seconds=0.0))
+    assert "ended by a budget: 1" in run(family, tmp_path, ASKED[:1], slow)[0].to_text()
+    report = synthesize(family, tmp_path / "made.jsonl", generate=5000)
+    assert f"{report.counts['questions']:,} questions and no more" in capsys.readouterr().err
 
 
 def test_a_time_budget_of_zero_is_said(family: KnowledgeGraph, tmp_path: Path) -> None:
@@ -222,6 +278,7 @@ def test_the_command_prints_one_object(
     assert main(["synthesize", *options, "--generate", "5", "--writer", "poet"]) == 2
     assert main(["synthesize", *options, "--generate", "5", "--shares", "1"]) == 2
     assert main(["synthesize", *options, "--generate", "5", "--writer", "local"]) == 2
+    assert main(["synthesize", *options, "--generate", "5", "--seed", "-1"]) == 2
 
 
 def test_no_question_at_all_says_why(family: KnowledgeGraph, tmp_path: Path) -> None:
