@@ -8,6 +8,7 @@ questions whose answers are known.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,12 +52,16 @@ class Confidence:
             raise ConfigError(f"threshold is {self.threshold}", "use 0 (always answer) to 1")
 
     def __call__(self, retrieved: Retrieved) -> float:
-        """Probability, 0 to 1, that the best plan is what was asked; 0 without any plan."""
-        if not retrieved.ranked:
+        """Probability, 0 to 1, that the best plan is what was asked.
+
+        0 without any plan, or where the question asks for more than a plan can say. Of several
+        entities with the name in the question each has its share.
+        """
+        if not retrieved.ranked or retrieved.beyond:
             return 0.0
         lead, coverage, asked = signs(retrieved)
         said = self.constant + self.lead * lead + self.coverage * coverage + self.asked * asked
-        return float(1 / (1 + np.exp(-said)))
+        return float(share(retrieved.ranked) / (1 + np.exp(-said)))
 
 
 def signs(retrieved: Retrieved) -> tuple[float, float, float]:
@@ -71,6 +76,22 @@ def signs(retrieved: Retrieved) -> tuple[float, float, float]:
     lead = min(LEAD, ranked[0].logprob - ranked[1].logprob) if len(ranked) > 1 else alone
     found = retrieved.signs or Signs(0.0, 1.0)
     return lead, found.coverage, found.asked
+
+
+def share(ranked: Sequence[Ranked]) -> float:
+    """Share of the best plan, 0 to 1, among the same from all that its topic's name may mean.
+
+    Example:
+        >>> share([])
+        1.0
+    """
+    if not ranked:
+        return 1.0
+    best = ranked[0]
+    name = best.topic.text if best.topic.named else None
+    same = [r for r in ranked if r.topic.named and r.topic.text == name and _walk(r) == _walk(best)]
+    others = {r.topic.entity: r for r in reversed(same) if r.topic.entity != best.topic.entity}
+    return 1 / (1 + sum(math.exp(r.logprob - best.logprob) for r in others.values()))
 
 
 def _walk(ranked: Ranked) -> tuple[object, str]:

@@ -13,6 +13,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from accord.decode.beyond import without
+from accord.decode.confidence import share
 from accord.decode.guided import Answered, Citation, Guide
 from accord.decode.plans import Plan
 from accord.decode.replies import Replies
@@ -146,8 +148,9 @@ class Dialogue:
         if named and not _words_of(question, named):
             if not last.plan.hops:
                 return self._told(question, named[0])
-            # It is as sure as it was of the question before.
-            return self._repeated(question, last.plan, named), last.answered.confidence
+            again = self._repeated(question, last.plan, named)
+            # It is as sure as it was of the question before, and of whom the name means.
+            return again, last.answered.confidence * share(again.ranked)
         if named:
             return retriever(question), None
         found = retriever.among(question, self._in_play(question))
@@ -192,7 +195,8 @@ class Dialogue:
     def _told(self, question: str, topic: Topic) -> tuple[Retrieved, float]:
         """A question for all that is known of an entity: a plan of no step."""
         known = replace(self.guide.plans.start(topic.entity), text=ABOUT.format(self._name(topic)))
-        return Retrieved(question, (topic,), (Ranked(known, topic, 0.0),), 1, "its words"), 1.0
+        sure = topic.score if topic.named else 1.0  # A name may be that of several.
+        return Retrieved(question, (topic,), (Ranked(known, topic, 0.0),), 1, "its words"), sure
 
     def _name(self, topic: Topic) -> str:
         return one_line(entity_name(self.guide.graph, topic.entity))
@@ -204,7 +208,8 @@ class Dialogue:
             again = Plan(topic.entity, plan.steps, plan.attribute)
             if len(plans.reach(again).entities):
                 found.append(Ranked(plans.worded(again), topic, math.log(topic.score)))
-        return Retrieved(question, tuple(named), tuple(found), len(found), REPEATING)
+        repeated = Retrieved(question, tuple(named), tuple(found), len(found), REPEATING)
+        return self.guide.retriever.checked(repeated)
 
     def _in_play(self, question: str) -> list[Start]:
         """Where plans may go on from what was said, weighed by how lately and in what number."""
@@ -232,9 +237,8 @@ class Dialogue:
 
 def _words_of(question: str, named: Sequence[Topic]) -> set[str]:
     """The words that say more than names do: 'what about Peru?' has none."""
-    for topic in named:
-        question = question.replace(topic.text, " ") if topic.text else question
-    return {word for word in _words(question) if word not in FUNCTION_WORDS}
+    said = without(question, (topic.text for topic in named))
+    return {word for word in _words(said) if word not in FUNCTION_WORDS}
 
 
 def _words(text: str) -> list[str]:

@@ -87,7 +87,7 @@ class Answered:
         if self.abstained:
             nearest = f"\n  nearest: {self.read_as}" if self.read_as else ""
             return f"no answer: {self.reason}{nearest}"
-        names = [answer.name for answer in self.answers]
+        names = [one_line(answer.name) for answer in self.answers]
         lines = ["; ".join(names[:SHOWN]) + _more(len(names)), ""]
         lines.append(f"confidence {self.confidence:.2f}; read as: {self.read_as}")
         # A border stated from both sides is two citations and one sentence.
@@ -160,7 +160,7 @@ class Guide:
             sure: Probability that the best one is meant; None asks the confidence.
         """
         other = self._named_instead(retrieved) if sure is None and retrieved.ranked else ""
-        sure = self.confidence(retrieved) if sure is None else sure
+        sure = self.confidence(retrieved) if sure is None or retrieved.beyond else sure
         text = retrieved.ranked[0].known.text if retrieved.ranked else ""
         others = tuple((r.known.text, math.exp(r.logprob)) for r in retrieved.ranked[1:4])
         reason = retrieved.why()
@@ -170,7 +170,8 @@ class Guide:
             sure, reason = 0.0, f"the question names {other!r}, which no path begins at; {reason}"
         elif retrieved.ranked and sure < self.confidence.threshold:
             limit = self.confidence.threshold
-            reason = f"confidence {sure:.2f} is below the threshold {limit:.2f}; {reason}"
+            low = f"confidence {sure:.2f} is below the threshold {limit:.2f}"
+            reason = f"{retrieved.beyond or low}; {reason}"
         elif retrieved.ranked:
             plan = retrieved.ranked[0].known.plan
             answers, citations = read_off(self.plans, plan, sure)

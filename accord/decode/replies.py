@@ -124,6 +124,8 @@ def _regret(answered: Answered) -> str:
     """That there is no answer; the whole reason is for `/why`."""
     if not answered.read_as:
         return f"I cannot answer that: {answered.reason}."
+    if not answered.confidence:  # A reason that words give comes first.
+        return f"I cannot answer that from the graph: {answered.reason.partition(';')[0]}."
     near = f" The nearest that I know: {answered.read_as}" if answered.confidence >= NEAR else ""
     return f"I cannot answer that from the graph.{near}"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accord.decode.beyond import listed_with, other_kind, said_again, unsaid, without
 from accord.decode.planner import Opening, PlannerWeights, Signs
 from accord.decode.planning import Planning
 from accord.decode.plans import Known, Plans
@@ -109,6 +110,8 @@ class Retrieved:
     """How far the question and the best plan account for each other; None where there is none."""
     written: str = ""
     """The best path as a model wrote it; empty where none did."""
+    beyond: str = ""
+    """Why the best plan cannot be all that is asked, for people; empty where nothing says so."""
 
     def why(self) -> str:
         """Why the best plan was chosen, for people."""
@@ -119,6 +122,9 @@ class Retrieved:
             return f"the graph states nothing about {named}"
         best = self.ranked[0]
         how = "named" if self.topics[0].named else "in play"
+        bearing = len({t.entity for t in self.topics if t.named and t.text == best.topic.text})
+        if best.topic.named and bearing > 1:
+            how += f" ({bearing} entities are called {best.topic.text!r})"
         if self.written:
             share = math.exp(best.logprob)
             return (
@@ -185,7 +191,7 @@ class Retriever:
             raise ConfigError("the question is empty", 'ask something: "capital of France"')
         planned = self._planned_named(question)
         if planned is not None:
-            return planned
+            return self.checked(planned)
         found = self.named(question) or [
             self.in_play(entity, 1.0) for entity in topics[: self.config.topics]
         ]
@@ -213,7 +219,33 @@ class Retriever:
         Returns:
             Plans, best first; none where nothing goes on from any beginning.
         """
-        question = question[:MOST_CHARACTERS]
+        return self.checked(self._among(question[:MOST_CHARACTERS], starts))
+
+    def checked(self, found: Retrieved) -> Retrieved:
+        """The same, with why its best plan cannot be all that the question asks, if so."""
+        return replace(found, beyond=self._beyond(found)) if found.ranked else found
+
+    def _beyond(self, found: Retrieved) -> str:
+        best, every = found.ranked[0], found.question[:MOST_CHARACTERS]
+        names = {topic.text: topic.entity for topic in found.topics if topic.named}
+        # A path leaves out its topic by itself.
+        question = without(every, [f"other than {best.topic.text}", *names])
+        read_as = best.known.text
+        word = unsaid(question, read_as, best.known.plan.hops)
+        if word and not (self.planner and word.casefold() in self.planner.words):
+            return f"no relation path says {word!r}"
+        kind = other_kind(self.graph, question, best.known)
+        if kind:
+            return f"{kind!r} is asked for, and the nearest path leads to something else"
+        led_to = set(best.known.frontier.tolist())
+        others = [n for n, e in names.items() if n != best.topic.text and e not in led_to]
+        other = listed_with(every, best.topic.text, others)
+        if other:
+            return f"the question is about {other!r} as well; ask about one at a time"
+        again = said_again(question, read_as) if found.ranking in RANKINGS else ""
+        return f"the question says {again!r} more often than any path" if again else ""
+
+    def _among(self, question: str, starts: Sequence[Start]) -> Retrieved:
         if self._planning is not None:
             plan = self._planning.in_play
             openings = [plan(question, s.known, float(np.log(s.topic.score))) for s in starts]
@@ -242,8 +274,7 @@ class Retriever:
     def _signs(self, question: str, topics: Sequence[Topic], known: Known) -> Signs:
         """By letters of words: what the plan says of the question, and asks that it does not."""
         kind = kind_asked(question)
-        for topic in topics:
-            question = question.replace(topic.text, " ") if topic.text else question
+        question = without(question, (topic.text for topic in topics))
         asked, plan = word_pieces(question), known.plan
         steps = [relation_text(self.graph, step[0]) for step in plan.steps]
         steps += [humanise(plan.attribute)] if plan.attribute else []

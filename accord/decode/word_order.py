@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from accord.decode.plans import Known, Plans
 from accord.graph.graph import KnowledgeGraph
+from accord.text.asking import INVERTED
 from accord.text.function_words import FUNCTION_WORDS
 from accord.text.kinds import TYPE_PROPERTIES
 from accord.text.phrases import Phrase, base_form, singular
@@ -58,13 +59,27 @@ def _heard(plans: Plans, question: str, topic: str, known: Known) -> Known | Non
     graph, step = plans.graph, plan.steps[0]
     does = [p for n in step if (p := _verb(graph, n))]
     done = [p for n in step if (p := _verb(graph, turned(graph, n)))]
-    if re.search(rf"\b(do|does|did)\s+(the\s+)?{re.escape(topic)}\b", question, re.IGNORECASE):
+    if _is_subject(question, topic, does):
         text = next(filter(None, (plans.turned_question(plan.topic, n) for n in step)), "")
         said = replace(known, text=text) if text else known
         return None if done and not does else said
     object_of = any(_governs(phrase, topic, question) for phrase in does)
     itself = any(_governs(phrase, topic, question) for phrase in done)
     return None if object_of and not itself else known
+
+
+def _is_subject(question: str, topic: str, does: Sequence[Phrase]) -> bool:
+    """Whether the topic stands behind a question's auxiliary: 'does X flow', 'was X born'."""
+    opening = rf"\s+(the\s+)?{re.escape(topic)}\b"
+    if re.search(rf"\b(do|does|did){opening}", question, re.IGNORECASE):
+        return True
+    for verb, _, rest in (phrase.text.partition(" ") for phrase in does):
+        word = rest.partition(" ")[0]
+        if word and word not in FUNCTION_WORDS and verb in INVERTED:
+            said = rf"\b({'|'.join(INVERTED)}){opening}\s+{re.escape(word)}\b"
+            if re.search(said, question, re.IGNORECASE):
+                return True
+    return False
 
 
 def _verb(graph: KnowledgeGraph, number: int) -> Phrase | None:

@@ -64,6 +64,9 @@ def names(dialogue: Dialogue, turn: int = -1) -> set[str]:
         (["What is the capital of Peru?", "What is the capital of Atlantis?"], set()),
         (["What is the capital of Peru?", "what is the capital of atlantis"], set()),
         (["Tell me about Peru", "What about Chile?"], {"Chile"}),
+        (["What is the capital of Peru?", "And of Chile and Bolivia?"], set()),
+        (["What shares a border with Peru?", "What is the largest of them?"], set()),
+        (["What shares a border with Peru?", "And the population of the first?"], set()),
     ],
 )
 def test_follow_ups(questions: list[str], expected: set[str]) -> None:
@@ -82,6 +85,8 @@ def test_replies_say_what_is_cited() -> None:
     far = talk("What is the population of the capital of Peru?").turns[0].reply
     assert far == "Peru has the capital Lima. The population of Lima is 7737002."
     assert talk("Who is he?").turns[0].reply.startswith("I cannot answer that: the question names")
+    most = talk("What is the largest neighbour of Peru?").turns[0].reply
+    assert most == "I cannot answer that from the graph: no relation path says 'largest'."
 
 
 def test_all_that_is_known_of_an_entity() -> None:

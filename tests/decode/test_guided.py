@@ -176,6 +176,13 @@ def test_instructions_in_names_are_data() -> None:
     ]
 
 
+def test_a_value_of_several_lines_is_one_line_for_people() -> None:
+    builder = GraphBuilder("lines")
+    builder.attribute("stone", "note", "one\ntwo")
+    answered = ask(builder.build(), "note of stone")
+    assert names(answered) == ["one\ntwo"] and answered.to_text().startswith("one two\n")
+
+
 @pytest.mark.parametrize("question", ["", "  \n"])
 def test_an_empty_question(tiny_graph: KnowledgeGraph, question: str) -> None:
     with pytest.raises(ConfigError, match="empty"):
