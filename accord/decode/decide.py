@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from accord.decode.beyond import unsaid, without
 from accord.decode.decision import (
     FEATURES,
     SHOWN,
@@ -22,7 +23,7 @@ from accord.decode.decision import (
     Weighed,
 )
 from accord.decode.guided import Citation, citation_of, holds
-from accord.decode.ranking import Float64, rank
+from accord.decode.ranking import Float64, rank, word_pieces
 from accord.decode.rules import Rule
 from accord.decode.ways import Learnt, Ways
 from accord.errors import ConfigError, GraphError
@@ -106,10 +107,12 @@ class Decider:
             The options, the most probable first, with what speaks for and against each.
 
         Raises:
-            ConfigError: An empty question, fewer than two options, one twice, or too many.
+            ConfigError: An empty question, fewer than two options, one twice (also by another of
+                its names), or too many.
         """
         question = _checked(question, options)[:MOST_CHARACTERS]
         entities = [self._option(text) for text in options]
+        self._check_distinct(options, entities)
         asked = self.read(question, [e for e in entities if e is not None], topics)
         found = [self.weigh(asked, e, text) for e, text in zip(entities, options, strict=True)]
         scores = np.array([f.features for f in found]) @ self.calibration.weights
@@ -125,7 +128,7 @@ class Decider:
             for text, e, share, f in zip(options, entities, shares, found, strict=True)
         ]
         weighed.sort(key=lambda option: -option.probability)
-        reason = self._doubt(asked, weighed, shares)
+        reason = self._unclear(asked, found) or self._doubt(weighed)
         fitted = self.calibration.fitted and not self.rules
         return Decision(question, asked.text, tuple(weighed), bool(reason), reason, fitted)
 
@@ -138,13 +141,18 @@ class Decider:
         if not chosen:
             return Asked((), -1, "", question)
         numbers = self._numbers(chosen, options)
-        texts = [self.worded(chosen[0], number) for number in numbers]
-        best = int(np.argmax(rank(question, texts, "words")))
-        return Asked(chosen, numbers[best], texts[best], question)
+        texts = [(text, n) for n in numbers for text in self._voices(chosen[0], n)]
+        best = int(np.argmax(rank(question, [text for text, _ in texts], "words")))
+        return Asked(chosen, texts[best][1], texts[best][0], question)
 
     def worded(self, topic: int, number: int) -> str:
         """The question that a relation number answers."""
         return self._asking.chain(topic, [Step(number, False)])
+
+    def _voices(self, topic: int, number: int) -> list[str]:
+        """'What contains Lima?', and 'What does Lima lie in?' where a verb is known."""
+        turned = self._asking.turned_round(topic, number)
+        return [self.worded(topic, number), *filter(None, [turned])]
 
     def _numbers(self, topics: Sequence[int], options: Sequence[int]) -> list[int]:
         """Relation numbers that ever lead to such options; all where none does."""
@@ -272,15 +280,39 @@ class Decider:
             whole = [m for m in mentions if m.text.casefold() == text.strip().casefold()]
             return whole[0].candidates[0].entity if whole else None
 
-    def _doubt(self, asked: Asked, weighed: Sequence[Weighed], shares: Float64) -> str:
-        """Why nothing should be said; empty where something can."""
+    def _check_distinct(self, options: Sequence[str], entities: Sequence[int | None]) -> None:
+        first: dict[int, str] = {}
+        for text, entity in zip(options, entities, strict=True):
+            if entity is not None and first.setdefault(entity, text) != text:
+                same = f"options {first[entity]!r} and {text!r} are one entity"
+                raise ConfigError(f"{same}: {self.graph.entity_ids[entity]}", "leave one out")
+
+    def _unclear(self, asked: Asked, found: Sequence[Found]) -> str:
+        """Why it is not known what is asked, or asked for one; empty where it is."""
         if not asked.topics:
-            return "the question names no entity of the graph"
+            return "the question names no entity of the graph beside the options"
+        unread = "" if self.rules or self.calibration.needs_model else self._unread(asked)
+        stated = [f.features[FEATURES.index("stated")] for f in found]
+        most = stated.count(max(stated)) if max(stated) > 0 else 1
+        return unread or (f"the graph states it of {most} options" if most > 1 else "")
+
+    def _unread(self, asked: Asked) -> str:
+        """Why a question does not ask what it was read as; empty where it does."""
+        names = [mention.text for mention in self._mentions.find(asked.question)]
+        question = without(asked.question, names)
+        topic = one_line(entity_name(self.graph, asked.topics[0]))
+        if not word_pieces(question) & word_pieces(without(asked.text, [topic])):
+            return "the question has no word of a relation that leads to such options"
+        word = unsaid(question, asked.text)
+        return f"no relation says {word!r}" if word else ""
+
+    def _doubt(self, weighed: Sequence[Weighed]) -> str:
+        """Why nothing should be said; empty where something can."""
         asks_model = self.calibration.needs_model
         if not asks_model and not any(option.evidence for option in weighed):
             return "the graph says nothing for or against any option"
         best, limit = weighed[0].probability, self.calibration.threshold
-        if len(shares) > 1 and np.isclose(best, weighed[1].probability):
+        if np.isclose(best, weighed[1].probability):
             return "no option is better supported than the next"
         if best < limit:
             return f"the best option's probability {best:.2f} is below the threshold {limit:.2f}"

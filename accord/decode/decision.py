@@ -136,7 +136,8 @@ class Decision:
         said = f"not enough knowledge: {self.reason}" if self.abstained else self.options[0].text
         lines = [said, "", f"read as: {self.read_as}"] if self.read_as else [said, ""]
         for option in self.options:
-            lines.append(f"  {option.probability:.2f}  {option.text}")
+            unknown = "" if option.id else "  (no entity of the graph)"
+            lines.append(f"  {option.probability:.2f}  {option.text}{unknown}")
             lines += [f"        for: {e.text}" for e in option.supporting[:SHOWN]]
             lines += [f"        against: {e.text}" for e in option.opposing[:SHOWN]]
         if not self.calibrated:

@@ -104,13 +104,48 @@ def test_what_the_graph_states_wins() -> None:
     [
         ("What does Nobody speak?", ["Alish", "Blish"], "names no entity"),
         ("What does p0 speak?", ["mango", "papaya"], "says nothing"),
-        ("What does Aland like?", ["p0", "p2"], "no option is better"),
+        ("What does Aland like?", ["p0", "p2"], "has no word of a relation"),
+        ("Aland?", ["p0", "p2"], "has no word of a relation"),
+        ("What does Alish not sound like as a language?", ["Aland", "Bland"], "says 'not'"),
+        ("What does Aland speak?", ["Aland", "Alish"], "names no entity of the graph beside"),
+        ("What does p0 lie in?", ["Aland", "Bland"], "says nothing"),
     ],
 )
 def test_not_enough_knowledge(question: str, options: list[str], reason: str) -> None:
     decision = Decider(world()).decide(question, options)
     assert decision.abstained and reason in decision.reason
     assert decision.to_text().startswith("not enough knowledge")
+
+
+def test_what_is_stated_of_two_options_decides_nothing(tmp_path: Path) -> None:
+    decision = Decider(world()).decide("Who was born in Aland-0?", ["p0", "p6", "p1"])
+    assert decision.abstained and "states it of 2 options" in decision.reason
+    # A fact of the case that contradicts the graph is seen as what it is.
+    file = tmp_path / "case.tsv"
+    file.write_text("Aland\tofficial\tBlish\n", "utf-8")
+    known, topics = with_facts(world(), file)
+    asked = "What is the official language of Aland?"
+    decision = Decider(known).decide(asked, ["Alish", "Blish"], topics)
+    assert decision.abstained and "states it of 2 options" in decision.reason
+    assert not Decider(world()).decide(asked, ["Alish", "Blish"]).abstained
+
+
+def test_either_voice_of_a_relation_is_heard() -> None:
+    for asked in ("What does Bland-0 lie in?", "What contains Bland-0?"):
+        decision = Decider(world()).decide(asked, ["Aland", "Bland"])
+        assert decision.options[0].text == "Bland" and not decision.abstained
+        assert decision.read_as == asked
+
+
+def test_one_entity_by_two_names_is_one_option() -> None:
+    graph = build_tiny_graph()
+    with pytest.raises(ConfigError, match="'Nippon' and 'Japan' are one entity: japan"):
+        Decider(graph).decide("What borders Sweden?", ["Nippon", "Japan"])
+
+
+def test_an_option_that_the_graph_lacks_is_marked() -> None:
+    text = Decider(world()).decide("What does p0 speak?", ["Alish", "Klingon"]).to_text()
+    assert "Klingon  (no entity of the graph)" in text and "Alish  (no" not in text
 
 
 @pytest.mark.parametrize(
