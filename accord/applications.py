@@ -88,7 +88,9 @@ def write(
         numbers that the selected facts do not support are counted either way.
 
     Raises:
-        ConfigError: No such entity, or no facts wanted.
+        GraphError: No such entity, or several of that name.
+        ConfigError: No facts wanted.
+        ModelError: An encoder, which writes nothing.
     """
     author = Author(graph, model, FactConfig(count=facts))
     paragraph = author.write(find_entity(graph, entity), not unguided, soft)
@@ -123,7 +125,8 @@ def decide(
         supports a decision and does not replace one.
 
     Raises:
-        ConfigError: An empty question, fewer than two options, or one given twice.
+        ConfigError: An empty question, fewer than two options, or one given twice, also by
+            another of its names.
         DataError: A file that cannot be read.
     """
     own = Path(run) / DECISIONS

@@ -161,9 +161,14 @@ class Author:
 
         Args:
             entity: Entity idx.
-            facts: What it sees in its prompt; one or more.
+            facts: What it sees in its prompt.
             soft: Mixes the facts into what it likes.
+
+        Returns:
+            One line each; none without facts, of which nothing could be supported.
         """
+        if not facts:
+            return []
         pen = Pen(self.model, self._prompt(entity, facts))
         cited = [citation for fact in facts for citation in fact.citations]
         names = dict.fromkeys(name for citation in cited for name in self._names(citation))
