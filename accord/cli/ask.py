@@ -32,6 +32,10 @@ PlannerOption = Annotated[
 ThresholdOption = Annotated[
     float | None, typer.Option(help="Abstain below this confidence; 0 always answers.")
 ]
+ConfidenceOption = Annotated[
+    Path | None,
+    typer.Option(help="What `accord eval abstention --out` wrote; default: the run's own."),
+]
 
 
 def ask(
@@ -41,10 +45,7 @@ def ask(
     ranking: RankingOption = None,
     hops: HopsOption = None,
     threshold: ThresholdOption = None,
-    confidence: Annotated[
-        Path | None,
-        typer.Option(help="What `accord eval abstention --out` wrote; default: the run's own."),
-    ] = None,
+    confidence: ConfidenceOption = None,
     planner: PlannerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -85,7 +86,9 @@ def open_guide(
 
     learnt = None if ranking not in (None, PLAN) else find_planner(run, planner)
     ranking = ranking or (PLAN if learnt else "words")
-    config = RetrieveConfig(ranking, hops or (learnt.hops if learnt else RetrieveConfig.hops))
+    if hops is None:
+        hops = learnt.hops if learnt else RetrieveConfig.hops
+    config = RetrieveConfig(ranking, hops)
     sure = find_confidence(run, confidence, threshold)
     known = open_graph(run, graph)
     if ranking in (PLAN, "words"):

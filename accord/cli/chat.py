@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from accord.cli.ask import (
+    ConfidenceOption,
     HopsOption,
     PlannerOption,
     RankingOption,
@@ -40,6 +41,7 @@ def chat(
     ranking: RankingOption = None,
     hops: HopsOption = None,
     threshold: ThresholdOption = None,
+    confidence: ConfidenceOption = None,
     planner: PlannerOption = None,
     history: Annotated[int, typer.Option(help="Turns that are remembered.")] = 20,
     as_json: JsonFlag = False,
@@ -47,7 +49,7 @@ def chat(
     """Answers questions and follow-ups from the graph; reads lines, writes replies as they come."""
     from accord.decode.dialogue import Dialogue
 
-    guide = open_guide(run, graph, ranking, hops, threshold, planner=planner)
+    guide = open_guide(run, graph, ranking, hops, threshold, confidence, planner)
     model: KnowledgeModel | None = None
     if words:
         from accord.model.saving import load_model

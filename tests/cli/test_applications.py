@@ -93,6 +93,21 @@ def test_chat(
     assert "in play: Tōkyō; Japan" in said and "\nforgotten\n" in said and "/quit" in said
 
 
+def test_chat_takes_the_confidence_that_ask_takes(
+    graph: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "confidence.json"
+    file.write_text('{"constant": -9, "lead": 0, "coverage": 0, "threshold": 0.5}', "utf-8")
+    monkeypatch.setattr("sys.stdin", io.StringIO("capital of Japan"))
+    assert main(["chat", "any", "--graph", graph, "--confidence", str(file)]) == 0
+    assert capsys.readouterr().out.startswith("I cannot answer that")
+
+
+def test_no_hops_are_not_the_default(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = call(capsys, "ask", "any", "capital of Japan", "--graph", graph, "--hops", "0")
+    assert code == 2 and "hops is 0" in found["error"]
+
+
 def test_chat_as_one_object(
     graph: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
