@@ -246,13 +246,15 @@ class Planner:
                 weight, credit = _peak(share), np.maximum(alike, known / share.max())
             asked = np.maximum(asked, credit * (weight > PLAIN))
             covered, weighed = covered + weight * credit.max(), weighed + weight
-        return Signs(float(covered / weighed) if weighed else 0.0, float(asked.mean()))
+        # Words of grammar weigh next to nothing; where there are no others, nothing is asked.
+        return Signs(float(covered / weighed) if weighed > PLAIN else 0.0, float(asked.mean()))
 
     def _associated(self, word: str) -> Float32 | None:
         """(T,) share of each step that was learnt of; None for words that were not."""
         weights = self.weights
-        rows = [weights.rows.get(key) for key in (word, f"{word[:STEM]}-")]
-        known = [row for row in rows if row is not None]
+        # 'thanks' is no form of 'than'.
+        keys = (word,) if word[:STEM] in FUNCTION_WORDS else (word, f"{word[:STEM]}-")
+        known = [weights.rows[key] for key in keys if key in weights.rows]
         grammar = word in FUNCTION_WORDS and word not in ASKING
         if word == MASK or grammar or (not known and word in FUNCTION_WORDS):
             return np.full(len(self._steps), 1 / len(self._steps), dtype=np.float32)

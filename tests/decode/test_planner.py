@@ -111,6 +111,27 @@ def test_what_a_question_does_not_ask_costs_confidence(learnt: PlannerWeights) -
     assert planner.planner.signs(said, further).asked < 0.8
 
 
+@pytest.mark.parametrize("question", ["Peru", "And Peru?", "No, Peru.", "Thanks, Peru!"])
+def test_words_of_grammar_ask_nothing(learnt: PlannerWeights, question: str) -> None:
+    found = guide(learnt).retriever(question)
+    assert found.signs is not None and found.signs.coverage < 0.1
+    assert guide(learnt, 0.5).ask(question).abstained
+
+
+def test_a_word_that_a_planner_has_learnt_is_one_that_a_path_says() -> None:
+    learnt = [
+        Question(f"{land}-{prop}", said.format(x=land), answers(prop, land), (land,), pattern=prop)
+        for land in LANDS
+        for prop, said in (
+            ("capital", "What is the first city of {x}?"),
+            ("population", "How many live in {x}?"),
+        )
+    ]
+    weights = learn_planner(GRAPH, learnt, QUICK)
+    assert guide(weights).retriever("What is the first city of Peru?").beyond == ""
+    assert "'second'" in guide(weights).retriever("What is the second city of Peru?").beyond
+
+
 def test_words_alone_see_the_hop_that_is_not_asked_for() -> None:
     plain = Guide(GRAPH, None, RetrieveConfig("words"))
     near, far = (plain.retriever(q).signs for q in ("population of Peru", "population of Sol"))
