@@ -84,13 +84,12 @@ class RationaleConfig:
     """Questions that are longer with rationale and answer are left out."""
 
     def __post_init__(self) -> None:
-        weights = [self.weight, *(getattr(self, part) for part in PARTS)]
-        counts = (self.rows, self.fact_rows, self.fact_limit, self.top_k, self.answers)
-        if min(weights) < 0 or min(counts) < 1 or self.tokens < 8:
-            raise ConfigError(
-                "rationale: weights cannot be negative; rows, fact_rows, fact_limit, top_k "
-                "and answers must be 1 or more, tokens 8 or more"
-            )
+        least = dict.fromkeys(("weight", *PARTS), 0) | {"tokens": 8}
+        least |= dict.fromkeys(("rows", "fact_rows", "fact_limit", "top_k", "answers"), 1)
+        for name, lowest in least.items():
+            if not getattr(self, name) >= lowest:
+                value = getattr(self, name)
+                raise ConfigError(f"rationale.{name} is {value}", f"use {lowest} or more")
         if self.temperature <= 0 or not 0 <= self.anneal <= 1:
             raise ConfigError(
                 f"rationale: temperature={self.temperature}, anneal={self.anneal}",

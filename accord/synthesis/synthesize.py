@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from accord.errors import ConfigError, DataError, ModelError
-from accord.graph.graph import KnowledgeGraph
+from accord.graph.graph import SPLITS, KnowledgeGraph
 from accord.progress import clock, say, track
 from accord.synthesis.explaining import ExplainConfig, Explained, Explainer
 from accord.synthesis.progress_file import ProgressFile
@@ -307,7 +307,7 @@ def _finish(
         {"given": len(golds), "found": sum(golds)},
         sum(not r["complete"] for r in records),
         sum(r["partial"] for r in made),
-        dict(Counter(q.split for q in kept if q.split)),
+        {name: n for name in SPLITS if (n := sum(q.split == name for q in kept))},
         len(questions) - len(kept),
         tally.to_dict()["examples"],
         round(seconds, 2),

@@ -367,8 +367,9 @@ def test_the_context_may_be_no_more_than_the_answer() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": 0}, "rows"),
-        ({"kl": -1.0}, "negative"),
+        ({"rows": 0}, "rationale.rows is 0"),
+        ({"kl": -1.0}, "rationale.kl is -1.0"),
+        ({"tokens": 7}, "rationale.tokens is 7"),
         ({"temperature": 0.0}, "temperature"),
         ({"anneal": 1.5}, "anneal"),
         ({"weight": 1.0, "answer": 0.0}, "every part"),
