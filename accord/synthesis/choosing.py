@@ -15,6 +15,7 @@ import numpy as np
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.paths import PathResult
 from accord.synthesis.steps import Ints, Steps
+from accord.text.asking import Asking
 from accord.text.questions import Hop, HopPath
 from accord.text.render import humanise, relation_text
 
@@ -29,7 +30,7 @@ class Chosen:
     """The relation path that explains the answers best."""
 
     numbers: tuple[int, ...]
-    """Relation numbers of its steps."""
+    """Relation numbers of its steps; one stands for all that are worded alike."""
     f1: float
     """How well what it leads to agrees with the answers, 0 to 1."""
     codes: tuple[tuple[int, ...], ...]
@@ -45,6 +46,9 @@ class Chooser:
 
     def __init__(self, graph: KnowledgeGraph) -> None:
         self._graph, self._steps = graph, Steps(graph)
+        asking = Asking(graph)
+        self._alike = [asking.alike(number) for number in range(2 * graph.num_relations)]
+        self._first = np.array([numbers[0] for numbers in self._alike], np.int64)
         self._openings = [_openings(_said(graph, r)) for r in range(graph.num_relations)]
 
     def choose(
@@ -104,7 +108,7 @@ class Chooser:
     ) -> list[tuple[int, int, tuple[int, ...], Ints]]:
         rows, back = block >> 1, block & 1
         triples = self._graph.triples
-        numbers = triples[rows, 1] + back * self._count
+        numbers = self._first[triples[rows, 1] + back * self._count]
         starts = np.where(back[:, 0] == 1, triples[rows[:, 0], 2], triples[rows[:, 0], 0])
         keys = np.column_stack([starts, numbers]).astype(np.int64)
         distinct, which = np.unique(keys, axis=0, return_inverse=True)
@@ -127,7 +131,7 @@ class Chooser:
     def _reached(self, start: int, numbers: Sequence[int]) -> Ints:
         here = np.array([start], np.int64)
         for number in numbers:
-            here = self._steps.follow(here, number)
+            here = self._steps.follow_any(here, self._alike[number])
         return here
 
     def _one_each(self, block: Ints, owner: dict[int, int]) -> tuple[tuple[int, ...], ...]:

@@ -233,15 +233,11 @@ class _Maker:
             tuple(Hop("", ids[number % relations], "", number >= relations) for number in branch[1])
         )
 
-    def _follow(self, starts: Ints, number: int) -> Ints:
-        found = [self.steps.follow(starts, other) for other in self.asking.alike(number)]
-        return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
-
     def _levels(self, branch: Branch, of_both: bool = False) -> list[Ints] | None:
         """What each step leads to, the topic first; None where it is too many."""
         levels = [np.array([branch[0]], np.int64)]
         for i, number in enumerate(branch[1]):
-            levels.append(self._follow(levels[-1], number))
+            levels.append(self.steps.follow_any(levels[-1], self.asking.alike(number)))
             last = i == len(branch[1]) - 1
             limit = BATCH if last and of_both else self.config.max_between
             if len(levels[-1]) > limit:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -111,3 +113,8 @@ class Steps:
             spans = [self._ends[self._bounds[p] : self._bounds[p + 1]] for p in place]
             found = np.concatenate(spans) if spans else self._ends[:0]
         return found if len(found) < 2 else np.unique(found)
+
+    def follow_any(self, starts: Ints, numbers: Sequence[int]) -> Ints:
+        """As `follow`, by any of several relation numbers."""
+        found = [self.follow(starts, number) for number in numbers]
+        return found[0] if len(found) == 1 else np.unique(np.concatenate(found))

@@ -104,6 +104,16 @@ def test_given_paths_are_kept_and_looked_for(family: KnowledgeGraph, tmp_path: P
     assert [q.hops for q in found] == [2, 1]
 
 
+def test_a_relation_that_is_worded_alike_both_ways_leads_both_ways(tmp_path: Path) -> None:
+    builder = GraphBuilder("map")
+    builder.relation("borders", "borders", "borders")
+    builder.triple("Peru", "borders", "Chile")
+    builder.triple("Chile", "borders", "Argentina")
+    asked = {"question": "What borders [Chile]?", "answers": ["Peru", "Argentina"]}
+    _, (question,) = run(builder.build(), tmp_path, [asked])
+    assert question.rationale == "Chile borders Peru. Chile borders Argentina."
+
+
 def test_a_self_path_goes_out_and_back(family: KnowledgeGraph, tmp_path: Path) -> None:
     row = {"question": "Who is a child of a parent of Bob Lee?", "topic": "bob", "answer": "bob"}
     report, _ = run(family, tmp_path, [row])
