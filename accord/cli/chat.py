@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -47,7 +46,7 @@ def chat(
     as_json: JsonFlag = False,
 ) -> None:
     """Answers questions and follow-ups from the graph; reads lines, writes replies as they come."""
-    from accord.decode.dialogue import Dialogue
+    from accord.decode.dialogue import Dialogue, conversation
 
     guide = open_guide(run, graph, ranking, hops, threshold, confidence, planner)
     model: KnowledgeModel | None = None
@@ -65,16 +64,8 @@ def chat(
         if line:
             _turn(dialogue, line, as_json, told)
     if as_json:
-        emit(_all(told), True, str)
-
-
-def _all(told: Sequence[Turn]) -> dict[str, Any]:
-    """Every turn that was told, also what the dialogue itself has forgotten since."""
-    cited = dict.fromkeys(citation for turn in told for citation in turn.answered.citations)
-    return {
-        "turns": [turn.to_dict() for turn in told],
-        "citations": [asdict(citation) for citation in cited],
-    }
+        # Every turn that was told, also what the dialogue itself has forgotten since.
+        emit(conversation(told), True, str)
 
 
 def _lines(quiet: bool) -> Iterator[str]:

@@ -57,6 +57,15 @@ class Turn:
         return {**self.answered.to_dict(), "reply": self.reply}
 
 
+def conversation(turns: Sequence[Turn]) -> dict[str, Any]:
+    """Turns, and the statements they rest on, each once; the object that `--json` prints."""
+    cited = dict.fromkeys(citation for turn in turns for citation in turn.answered.citations)
+    return {
+        "turns": [turn.to_dict() for turn in turns],
+        "citations": [asdict(citation) for citation in cited],
+    }
+
+
 class Dialogue:
     """A conversation; it remembers a bounded number of turns.
 
@@ -188,9 +197,8 @@ class Dialogue:
         self._turns.clear()
 
     def to_dict(self) -> dict[str, Any]:
-        """The object that `--json` prints."""
-        cited = [asdict(citation) for citation in self.citations()]
-        return {"turns": [t.to_dict() for t in self._turns], "citations": cited}
+        """What is remembered, as `conversation` has it."""
+        return conversation(self.turns)
 
     def _told(self, question: str, topic: Topic) -> tuple[Retrieved, float]:
         """A question for all that is known of an entity: a plan of no step."""

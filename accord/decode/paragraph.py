@@ -11,7 +11,6 @@ from accord.decode.guided import Citation, holds
 from accord.decode.pen import Pen
 from accord.decode.plans import Plans
 from accord.decode.soft import SoftFusion, SoftWeights
-from accord.decode.trie import Option, TokenTrie
 from accord.decode.wordings import Wording, wordings
 from accord.errors import DecodingError
 from accord.graph.graph import KnowledgeGraph
@@ -72,19 +71,6 @@ class Paragraph:
             "citations": [asdict(citation) for citation in self.citations],
             "facts": [asdict(citation) for citation in self.facts],
         }
-
-
-@dataclass(frozen=True)
-class _Sentences:
-    """The sentences among which a model chooses."""
-
-    wordings: tuple[Wording, ...]
-    join: str = ""
-
-    def options(self) -> Iterator[Option]:
-        """Each with the number of facts that it says."""
-        for wording in self.wordings:
-            yield Option(f" {wording.text}", None, wording)
 
 
 class Author:
@@ -150,10 +136,7 @@ class Author:
             yield Statement(chosen.text, cited)
 
     def _choose(self, pen: Pen, found: list[Wording]) -> Wording:
-        place = _Sentences(tuple(found))
-        end = int(self.model.tokenizer.eos_token_id)
-        trie = TokenTrie(place, self.model.tokenizer, end)
-        text = "".join(pen.follow(trie)).strip()
+        text = "".join(pen.choose([wording.text for wording in found])).strip()
         return next((w for w in found if w.text == text), found[0])
 
     def free(self, entity: int, facts: list[Fact], soft: SoftWeights | None = None) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
+from accord.decode.places import Texts
 from accord.decode.soft import SoftFusion
 from accord.decode.trie import TokenTrie
 from accord.errors import ModelError
@@ -79,6 +80,18 @@ class Pen:
     def text(self) -> str:
         """All that was written."""
         return str(self.tokenizer.decode(self._decoder, skip_special_tokens=True))
+
+    def choose(self, texts: Sequence[str]) -> Iterator[str]:
+        """Writes one of some texts, the most probable token of those that go on with any.
+
+        Args:
+            texts: One or more texts.
+
+        Yields:
+            Pieces; joined they are a blank and the text.
+        """
+        end = int(self.tokenizer.eos_token_id)
+        return self.follow(TokenTrie(Texts(tuple(texts)), self.tokenizer, end))
 
     def follow(self, trie: TokenTrie) -> Iterator[str]:
         """Writes one text of a trie, the most probable token of those allowed each time.

@@ -1,4 +1,4 @@
-"""Places of a graph at which a model chooses what to write: names, literals, steps of a path."""
+"""Places at which a model chooses what to write: texts, names, literals, steps of a path."""
 
 from __future__ import annotations
 
@@ -12,6 +12,20 @@ from accord.graph.graph import KnowledgeGraph
 from accord.graph.paths_follow import follow
 from accord.text.qa_prompts import ANSWER_JOIN
 from accord.text.render import entity_name, one_line, relation_text
+
+
+@dataclass(frozen=True)
+class Texts:
+    """One of some texts, such as the wordings of a fact."""
+
+    texts: tuple[str, ...]
+    join: str = ""
+    """Written between several; empty for one only."""
+
+    def options(self) -> Iterator[Option]:
+        """Each text."""
+        for text in self.texts:
+            yield Option(f" {text}", None, text)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from accord.decode.facts import Fact, FactConfig, license_of, select_facts
 from accord.decode.guided import SHOWN, Answered
 from accord.decode.plans import Plan, Plans
 from accord.decode.retrieve import Retrieved
-from accord.decode.trie import Option, TokenTrie
 from accord.decode.wordings import listed, wordings
 
 if TYPE_CHECKING:
@@ -21,19 +20,6 @@ NEAR = 0.2
 TOLD_FACTS = FactConfig(count=6)
 TOLD = 3
 """Statements of a longer path that are told in full."""
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Texts among which a model chooses."""
-
-    texts: tuple[str, ...]
-    join: str = ""
-
-    def options(self) -> Iterator[Option]:
-        """Each text."""
-        for text in self.texts:
-            yield Option(f" {text}", None, text)
 
 
 class Replies:
@@ -68,9 +54,7 @@ class Replies:
         from accord.decode.pen import Pen
 
         pen = Pen(self.model, f"Question: {answered.read_as}\nAnswer:")
-        end = int(self.model.tokenizer.eos_token_id)
-        trie = TokenTrie(Texts(tuple(ways)), self.model.tokenizer, end)
-        for number, piece in enumerate(pen.follow(trie)):
+        for number, piece in enumerate(pen.choose(ways)):
             yield piece if number else piece.lstrip()
 
     def wordings(self, answered: Answered, plan: Plan) -> list[str]:
