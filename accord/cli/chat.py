@@ -75,6 +75,8 @@ def _lines(quiet: bool) -> Iterator[str]:
             print("> ", end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline(LONGEST_LINE)
         if not line:
+            if sys.stdin.isatty() and not quiet:
+                print(file=sys.stderr)  # The shell's prompt is not to stand behind ours.
             return
         yield line.strip()
 

@@ -18,7 +18,7 @@ from accord.text.phrases import singular
 from accord.text.render import entity_name
 
 DENYING = r"not|never|without|except|excluding|neither|nor|cannot|unlike|no(?=\s\w)|other than"
-PICKING = r"first|second|third|last|former|latter|in common|average|difference"
+PICKING = r"first|second|third|last|former|latter|both|in common|average|difference"
 STEMS = (
     "bigg cheap clos cold deep earli eld farth few furth great heavi high hott larg lat long low "
     "near new old poor rich short slow small strong tall warm weak wid young"

@@ -36,6 +36,17 @@ ABOUT = "What is known about {}?"
 TELLING = frozenset(("tell", "describe", "know", "known", "information", "facts", "talk"))
 """Words by which all that is known of an entity is asked for."""
 OF = re.compile(r"\b(?:of|in|from|for)\s+(?:the\s+)?(\w+)\s*\??$", re.IGNORECASE)
+IDENTITY = re.compile(
+    r"\W*(?:(?:and|so|but)\W+)?(?:who|what)(?:\s+(?:is|are|was|were)|['’]s)\s+(?:the\s+)?\W*",
+    re.IGNORECASE,
+)
+"""'Who is Ann?', without the name."""
+WHOLE = re.compile(
+    r"\b(?:who|whom|whose|where|when|why|which)\b|^\W*(?:(?:and|so|but)\W+)?"
+    r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will)\b",
+    re.IGNORECASE,
+)
+"""By which a question is one of its own, though it has no further word that says anything."""
 REPEATING = "repeating the question before"
 
 
@@ -147,19 +158,22 @@ class Dialogue:
         """
         retriever = self.guide.retriever
         named = retriever.named(question) if question.strip() else []
-        last = next((turn for turn in reversed(self._turns) if turn.plan is not None), None)
-        if question.strip() and not _words_of(question, named) - TELLING:
+        rest = without(question, (topic.text for topic in named))
+        words = {word for word in _words(rest) if word not in FUNCTION_WORDS}
+        if (words and not words - TELLING) or (named and IDENTITY.fullmatch(rest)):
             topics = named or [start.topic for start in self._in_play(question)]
-            if _words_of(question, named) and topics:
+            if topics:
                 return self._told(question, max(topics, key=lambda t: t.score))
+        last = next((turn for turn in reversed(self._turns) if turn.plan is not None), None)
         if last is None or last.plan is None or not question.strip():
             return retriever(question), None
-        if named and not _words_of(question, named):
+        if named and not words and not WHOLE.search(rest):
             if not last.plan.hops:
                 return self._told(question, named[0])
             again = self._repeated(question, last.plan, named)
             # It is as sure as it was of the question before, and of whom the name means.
-            return again, last.answered.confidence * share(again.ranked)
+            if again.ranked:
+                return again, last.answered.confidence * share(again.ranked)
         if named:
             return retriever(question), None
         found = retriever.among(question, self._in_play(question))
@@ -241,12 +255,6 @@ class Dialogue:
         for start in found:
             distinct.setdefault(start.known.plan, start)
         return list(distinct.values())[: 2 * self.guide.retriever.config.topics]
-
-
-def _words_of(question: str, named: Sequence[Topic]) -> set[str]:
-    """The words that say more than names do: 'what about Peru?' has none."""
-    said = without(question, (topic.text for topic in named))
-    return {word for word in _words(said) if word not in FUNCTION_WORDS}
 
 
 def _words(text: str) -> list[str]:

@@ -50,6 +50,7 @@ def ask(question: str, threshold: float = 0.5) -> Answered:
         ("Which country except Chile borders Peru?", "'except'"),
         ("What is the largest country that borders Peru?", "'largest'"),
         ("Which country has more speakers of Quechua than Peru?", "'more'"),
+        ("Which country borders both?  Peru?", "'both'"),
         ("Who is the first mother of John Smith?", "'first'"),
         ("Who was born in York and Leeds?", "'York'"),
         ("Who is the mother of the mother of John Smith?", "'mother' more often"),

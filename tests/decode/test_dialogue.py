@@ -66,6 +66,10 @@ def names(dialogue: Dialogue, turn: int = -1) -> set[str]:
         (["Tell me about Peru", "What about Chile?"], {"Chile"}),
         (["What is the capital of Peru?", "And of Chile and Bolivia?"], set()),
         (["What shares a border with Peru?", "What is the largest of them?"], set()),
+        (["What is the capital of Peru?", "Where is Chile?"], set()),
+        (["What is the capital of Peru?", "Is that in Chile?"], set()),
+        (["What is the capital of Peru?", "Who is Chile?", "and its capital?"], {"Santiago"}),
+        (["What is the capital of Peru?", "And what is Chile's?"], {"Santiago"}),
         (["What shares a border with Peru?", "And the population of the first?"], set()),
     ],
 )
@@ -74,6 +78,19 @@ def test_follow_ups(questions: list[str], expected: set[str]) -> None:
     assert names(dialogue) == expected
     for turn in dialogue.turns:
         assert all(holds(GRAPH, citation) for citation in turn.answered.citations)
+
+
+def test_what_the_question_before_does_not_lead_to_is_not_said_to_be_unknown() -> None:
+    dialogue = talk("What is the capital of Peru?", "And Lima?")
+    answered = dialogue.turns[-1].answered
+    assert answered.abstained and answered.confidence < 0.3
+    assert "states nothing" not in dialogue.turns[-1].reply + answered.reason
+
+
+def test_who_is_it_asks_for_all_that_is_known() -> None:
+    told = talk("Tell me about Lima").turns[0].reply
+    assert talk("What is Lima?").turns[0].reply == told
+    assert talk("What's Lima's?").turns[0].reply != told
 
 
 def test_replies_say_what_is_cited() -> None:
