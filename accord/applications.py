@@ -127,6 +127,7 @@ def decide(
     Raises:
         ConfigError: An empty question, fewer than two options, or one given twice, also by
             another of its names.
+        GraphError: An option that several entities are called.
         DataError: A file that cannot be read.
     """
     own = Path(run) / DECISIONS

@@ -28,7 +28,7 @@ from accord.decode.rules import Rule
 from accord.decode.ways import Learnt, Ways
 from accord.errors import ConfigError, GraphError
 from accord.graph.graph import SPLITS, Int64, KnowledgeGraph
-from accord.graph.lookup import find_entity
+from accord.graph.lookup import entities_called, find_entity
 from accord.graph.paths_follow import follow
 from accord.text.asking import Asking, Step
 from accord.text.mentions import MentionIndex
@@ -109,6 +109,7 @@ class Decider:
         Raises:
             ConfigError: An empty question, fewer than two options, one twice (also by another of
                 its names), or too many.
+            GraphError: An option that several entities are called.
         """
         question = _checked(question, options)[:MOST_CHARACTERS]
         entities = [self._option(text) for text in options]
@@ -273,12 +274,11 @@ class Decider:
             found.features[FEATURES.index("model")] = float(np.mean(near))
 
     def _option(self, text: str) -> int | None:
-        try:
+        if entities_called(self.graph, text):
             return find_entity(self.graph, text)
-        except GraphError:
-            mentions = self._mentions.find(text)
-            whole = [m for m in mentions if m.text.casefold() == text.strip().casefold()]
-            return whole[0].candidates[0].entity if whole else None
+        mentions = self._mentions.find(text)
+        whole = [m for m in mentions if m.text.casefold() == text.strip().casefold()]
+        return whole[0].candidates[0].entity if whole else None
 
     def _check_distinct(self, options: Sequence[str], entities: Sequence[int | None]) -> None:
         first: dict[int, str] = {}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from accord.errors import DataError, GraphError
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
-from accord.graph.lookup import find_entity, find_relation
+from accord.graph.lookup import entities_called, find_entity, find_relation
 from accord.graph.reading import read_lines
 
 MOST_FACTS = 10_000
@@ -30,7 +30,8 @@ def with_facts(graph: KnowledgeGraph, path: str | Path) -> tuple[KnowledgeGraph,
         The new graph, a descendant, and the idx of the heads of the facts, each once.
 
     Raises:
-        DataError: A line without three columns, an unknown relation, no facts, or too many.
+        DataError: A line without three columns, an unknown relation, a name of several entities,
+            no facts, or too many.
     """
     facts = [_read(graph, Path(path), number, line) for number, line in _lines(Path(path))]
     if not facts:
@@ -58,19 +59,17 @@ def _read(graph: KnowledgeGraph, path: Path, number: int, line: str) -> tuple[st
         )
     try:
         relation = find_relation(graph, columns[1])
+        head, tail = _entity(graph, columns[0]), _entity(graph, columns[2])
     except GraphError as error:
         raise DataError(error.message, path, number, error.hint) from error
-    head, tail = _entity(graph, columns[0]), _entity(graph, columns[2])
     if relation >= graph.num_relations:
         head, tail = tail, head
     return head, graph.relation_ids[relation % graph.num_relations], tail
 
 
 def _entity(graph: KnowledgeGraph, text: str) -> str:
-    try:
-        return str(graph.entity_ids[find_entity(graph, text)])
-    except GraphError:
-        return text
+    new = not entities_called(graph, text)
+    return text if new else str(graph.entity_ids[find_entity(graph, text)])
 
 
 def copied(

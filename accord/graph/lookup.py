@@ -29,13 +29,7 @@ def find_entity(graph: KnowledgeGraph, text: str) -> int:
     Raises:
         GraphError: None (the hint gives near names), or several (the hint gives their ids).
     """
-    by_id = graph.entity_ids.find(text, graph.entity_order)
-    if by_id >= 0:
-        return by_id
-    wanted = _fold(text)
-    named = [i for i, name in enumerate(graph.entity_names) if _fold(name) == wanted]
-    found = named or sorted(set(_alias_owners(graph, wanted)))
-    found = found or _by_last_part(graph.entity_ids, text)
+    found = entities_called(graph, text)
     if len(found) == 1:
         return found[0]
     if found:
@@ -48,6 +42,22 @@ def find_entity(graph: KnowledgeGraph, text: str) -> int:
         f"graph {graph.name!r} has no entity with the id, name or alias {text!r}",
         _suggest(text, _entity_labels(graph)),
     )
+
+
+def entities_called(graph: KnowledgeGraph, text: str) -> list[int]:
+    """All entity idx that a text may mean, by the first of what `find_entity` looks at that fits.
+
+    Args:
+        graph: The graph.
+        text: What was typed.
+    """
+    by_id = graph.entity_ids.find(text, graph.entity_order)
+    if by_id >= 0:
+        return [by_id]
+    wanted = _fold(text)
+    named = [i for i, name in enumerate(graph.entity_names) if _fold(name) == wanted]
+    found = named or sorted(set(_alias_owners(graph, wanted)))
+    return found or _by_last_part(graph.entity_ids, text)
 
 
 def find_relation(graph: KnowledgeGraph, text: str) -> int:

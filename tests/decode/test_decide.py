@@ -16,7 +16,7 @@ from accord.decode.given import with_facts
 from accord.decode.guided import holds
 from accord.decode.rules import Rule, read_rules
 from accord.decode.ways import Ways
-from accord.errors import ConfigError, DataError
+from accord.errors import ConfigError, DataError, GraphError
 from accord.evaluate.decisions import (
     DecisionsConfig,
     evaluate_decisions,
@@ -141,6 +141,24 @@ def test_one_entity_by_two_names_is_one_option() -> None:
     graph = build_tiny_graph()
     with pytest.raises(ConfigError, match="'Nippon' and 'Japan' are one entity: japan"):
         Decider(graph).decide("What borders Sweden?", ["Nippon", "Japan"])
+
+
+def test_a_name_of_several_entities_is_no_option_and_no_fact(tmp_path: Path) -> None:
+    builder = GraphBuilder("namesakes")
+    for i in range(2):
+        builder.entity(f"smith-{i}", "Smith")
+        builder.triple("firm", "employs", f"smith-{i}")
+    builder.triple("firm", "employs", "Ann")
+    graph = builder.build()
+    with pytest.raises(GraphError, match="2 entities") as found:
+        Decider(graph).decide("Whom does the firm employ?", ["Smith", "Ann"])
+    assert "smith-1" in found.value.hint
+    file = tmp_path / "facts.tsv"
+    file.write_text("firm\temploys\tSmith\n", "utf-8")
+    with pytest.raises(DataError, match="2 entities"):
+        with_facts(graph, file)
+    file.write_text("firm\temploys\tsmith-1\nfirm\temploys\tsmith-2\n", "utf-8")
+    assert with_facts(graph, file)[0].num_entities == graph.num_entities + 1
 
 
 def test_an_option_that_the_graph_lacks_is_marked() -> None:
