@@ -98,7 +98,9 @@ def other_kind(graph: KnowledgeGraph, question: str, known: Known) -> str:
     if not kind or not led_to or known.plan.attribute:
         return ""
     named = singular(kind).casefold()
-    in_passing = named != singular(led_to).casefold() and named in _content(known.text)
+    # As a noun: 'What measures ...' asks for no measures.
+    noun = re.search(rf"\b(?:the|an?)\s+(?:\w+\s+)?{re.escape(named)}\b", known.text.casefold())
+    in_passing = noun and named != singular(led_to).casefold()
     denied = in_passing and of_kind(graph, known.frontier.tolist(), kind) is False
     return kind if denied else ""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from accord.decode.beyond import listed_with, other_kind, said_again, unsaid, without
@@ -98,6 +100,16 @@ def test_the_words() -> None:
     assert listed_with("from Chad to Niger", "Niger", ["Chad"]) == ""
     assert said_again("the child of a child of ", "What is the child of Ann?") == "child"
     assert said_again("the child of a child of ", "What is a child of a child of Ann?") == ""
+
+
+def test_a_verb_is_no_kind() -> None:
+    plans = Plans(GRAPH)
+    start = plans.start(GRAPH.entity("Quechua"))
+    country = next(known for known in plans.after(start) if "speakers" in known.text)
+    said = "Which country has speakers of {}?"
+    passing = [replace(country, text=said.format(t)) for t in ("the language Quechua", "languages")]
+    asked = "What languages do they speak?"
+    assert [other_kind(GRAPH, asked, known) for known in passing] == ["languages", ""]
 
 
 def test_a_time_is_looked_for_among_the_values() -> None:
