@@ -29,7 +29,7 @@ class ExplainConfig:
     max_hops: int = 3
     """Longest path, 1 to 8 steps."""
     max_paths: int = 5
-    """Paths of a question that its rationale is to say."""
+    """Paths of a question that are found for its rationale; given ones all stay."""
     search_paths: int = 50_000
     """Paths of a question that are looked at to choose from; beyond them a search is incomplete."""
     repeat: Repeat = "entity"
@@ -113,8 +113,10 @@ class Explainer:
         complete = all(result.complete and not result.limited for result in results)
         gold = self._found(given, results) if given and linked else None
         if given:
-            kept = replace(question, paths=given[: self.config.max_paths])
-            return Explained(self._named(kept, link), linked, "", complete, False, gold)
+            kept = replace(question, paths=given)
+            # Two chains that meet have the steps of both; so its own count stays.
+            named = replace(self._named(kept, link), hops=question.hops)
+            return Explained(named, linked, "", complete, False, gold)
         if not linked or not link.answers:
             return Explained(question, linked, NO_ANSWER if linked else NO_TOPIC)
         choices = [self.chooser.choose(r, link.answers, question.question) for r in results]
@@ -147,7 +149,9 @@ class Explainer:
         """Whether each given path is among the results; None where it ends in an attribute."""
         facts = [self.facts.path(path) for path in given]
         literal = any(fact.step is None for path in facts for fact in path)
-        if literal or any(len(set(path)) < len(path) for path in given):
+        # A triple from an entity to itself has one direction.
+        steps = [[replace(h, inverse=h.inverse and h.head != h.tail) for h in p] for p in given]
+        if literal or any(len(set(path)) < len(path) for path in steps):
             return None
         return all(any(self._is_among(path, result) for result in results) for path in given)
 

@@ -210,7 +210,7 @@ class _Maker:
         if not paths or not (whole or self.config.partial):
             return UNREACHED if paths else NO_PATH
         chosen = _other_ends_first(whole or paths)
-        count = self._fitting([facts for _, facts in chosen])
+        count = _with_partners(chosen, self._fitting([facts for _, facts in chosen]))
         said = sorted(chosen[:count], key=paths.index)
         lines = tuple(sentences(self.graph, [facts for _, facts in said]))
         return Task(replace(question, paths=tuple(path for path, _ in said)), lines)
@@ -270,6 +270,21 @@ def _other_ends_first(paths: list[_Pair]) -> list[_Pair]:
         order.append((ways[way], ends[path[-1].end], place))
         ways[way] += 1
     return [paths[place] for _, _, place in sorted(order)]
+
+
+def _with_partners(paths: list[_Pair], count: int) -> int:
+    """How many of the first paths to say, so that none needs one from another topic behind them."""
+    if count == len(paths):
+        return count
+    cut, kept = paths[count][0], count
+    while kept > 1 and _partners(paths[kept - 1][0], cut):
+        kept -= 1
+    return kept
+
+
+def _partners(one: HopPath, other: HopPath) -> bool:
+    """Whether two topics lead to one answer: a question that joins two chains needs both."""
+    return one[-1].end == other[-1].end and one[0].start != other[0].start
 
 
 def _shown(written: Written) -> dict[str, Any]:

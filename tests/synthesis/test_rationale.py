@@ -186,3 +186,24 @@ def test_settings_out_of_range() -> None:
             RationaleConfig(**wrong)
     with pytest.raises(ConfigError, match="local writer"):
         list(write_rationales(MAP, [], RationaleConfig(writer="local")))
+
+
+def test_an_answer_of_two_chains_is_said_by_both_or_not_at_all() -> None:
+    builder = GraphBuilder("operas")
+    ends = [f"opera{i}" for i in range(3)]
+    for opera in ends:
+        builder.triple(opera, "by", "verdi")
+        builder.triple(opera, "premiered_in", "milan")
+    hops = [
+        (Hop(opera, relation, place, True),)
+        for opera in ends
+        for relation, place in (("by", "verdi"), ("premiered_in", "milan"))
+    ]
+    question = Question("1", "?", tuple(ends), ("verdi", "milan"), tuple(ends), tuple(hops))
+    graph = builder.build()
+    for words in range(4, 40):
+        config = RationaleConfig(max_words=words, cache=None)
+        (written,) = write_rationales(graph, [question], config)
+        assert written.question is not None
+        said = written.question.paths
+        assert len(said) == 1 or len(said) % 2 == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -102,6 +103,26 @@ def test_given_paths_are_kept_and_looked_for(family: KnowledgeGraph, tmp_path: P
     assert report.gold == {"given": 1, "found": 1}
     # The second path is not in the graph: the shortest that explains the answer stands instead.
     assert [q.hops for q in found] == [2, 1]
+
+
+def test_a_generated_file_comes_back_as_it_was(tmp_path: Path) -> None:
+    builder = GraphBuilder("operas")
+    for i in range(4):
+        builder.triple(f"opera{i}", "by", "verdi")
+        builder.triple(f"opera{i}", "premiered_in", "milan")
+    builder.triple("opera4", "by", "verdi")
+    builder.triple("opera5", "premiered_in", "milan")
+    builder.triple("verdi", "admired", "verdi")
+    graph, made = builder.build(), tmp_path / "made.jsonl"
+    config = SynthesisConfig(QuestionConfig(hops=(2, 3)), rationale=RationaleConfig(max_words=200))
+    synthesize(graph, made, generate=100, config=config)
+    report = synthesize(graph, tmp_path / "again.jsonl", made, config=config)
+    questions = list(read_questions(made))
+    # Eight paths of two chains, and a loop walked to and fro.
+    assert max(len(question.paths) for question in questions) == 8
+    again = [replace(question, source="") for question in read_questions(report.out)]
+    assert again == [replace(question, source="") for question in questions]
+    assert report.gold["given"] == report.gold["found"] > 0
 
 
 def test_a_relation_that_is_worded_alike_both_ways_leads_both_ways(tmp_path: Path) -> None:
