@@ -215,7 +215,7 @@ def test_the_second_act_asks_all_arms_the_same(told: DemoResult) -> None:
     assert found["arms"]["sft"]["steps"] == found["arms"]["kale"]["steps"] == 2
     for arm in found["arms"].values():
         cells = arm["cells"]
-        assert sum(cells.values()) == found["n"] == 6
+        assert sum(cells.values()) == found["n"] > 0
         assert cells["known_right"] + cells["known_wrong"] == found["known"]
     assert found["questions"]["facts"] > 0 and 0 <= found["teacher_accuracy"] <= 1
     assert 0 <= found["trivial"]["exact_match"] <= 1
