@@ -61,11 +61,6 @@ ARMS = {
     "kale-without-ka": Arm("kale/without-ka", mode="rationale-written"),
     "kale": Arm("kale", mode="rationale-written"),
 }
-FACTS = (
-    "loop.validate_every=0", "rationale.answer=0", "rationale.facts=1", "rationale.fact_form=both",
-    "rationale.fact_rows=32",
-)  # fmt: skip
-"""What makes of the plain recipe one that learns facts alone."""
 BEFORE = "vanilla"
 """The arm that says what was known before tuning."""
 MAJORITY = "majority"
@@ -137,8 +132,8 @@ def checkpoint(name: str, plan: Plan) -> Start:
     """The facts, learnt once."""
     qa, count = prepare(name, plan.folder / name, plan.questions)
     run, facts = plan.folder / name / "facts", (f"rationale.fact_limit={count}",)
-    settings = [*plan.shared(plan.fact_steps), *FACTS, *facts]
-    trained(run, "kale/sft", SETS[name].graph, plan.model, qa, settings, run.parent)
+    settings = [f"loop.steps={plan.fact_steps}", *plan.settings, *facts]
+    trained(run, "kale/facts", SETS[name].graph, plan.model, qa, settings, run.parent)
     return Start(run, qa, facts)
 
 
