@@ -253,11 +253,12 @@ def test_arms_are_asked_in_the_form_that_they_learn(told: DemoResult) -> None:
         assert learnt.startswith(row["prompt"] + " " + row["answers"][0])
 
 
-def test_the_report_shows_both_acts_and_three_examples(told: DemoResult) -> None:
+def test_the_report_shows_both_acts_and_up_to_three_examples(told: DemoResult) -> None:
     page = told.report.read_text("utf-8")
     assert "Finding entities" in page and "Using what it knows" in page
-    examples = told.to_dict()["kale"]["examples"]
-    assert len(examples) == 3
+    found = told.to_dict()["kale"]
+    examples = found["examples"]
+    assert len(examples) == min(3, found["n"]) > 0
     for example in examples:
         assert set(example["written"]) == set(example["right"]) == {"vanilla", "sft", "kale"}
         assert html.escape(example["question"]) in page
