@@ -13,8 +13,6 @@ from urllib.parse import unquote
 from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
 
-CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")
-"""The control characters of ASCII and Latin-1."""
 QUERY_OPEN, TAIL_OPEN, TAIL_CLOSE = "[", "{", " }"
 _CAMEL_WORD, _CAMEL_BREAK = (
     re.compile(r"(?<=[a-z])[A-Z](?=[a-z])"),
@@ -100,11 +98,8 @@ def relation_text(graph: KnowledgeGraph, number: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with every run of white space and control characters as one space.
-
-    Names come from anywhere, and a terminal obeys control characters.
-    """
-    return " ".join(text.translate(CONTROLS).split())
+    """The text with every run of white space as one space."""
+    return " ".join(text.split())
 
 
 def query_parts(head: str, relation: str, neighbours: list[str]) -> tuple[str, ...]:
