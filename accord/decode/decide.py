@@ -28,7 +28,7 @@ from accord.decode.rules import Rule
 from accord.decode.ways import Learnt, Ways
 from accord.errors import ConfigError, GraphError
 from accord.graph.graph import SPLITS, Int64, KnowledgeGraph
-from accord.graph.lookup import entities_called, find_entity
+from accord.graph.lookup import known_entity
 from accord.graph.paths_follow import follow
 from accord.text.asking import Asking, Step
 from accord.text.mentions import MentionIndex
@@ -274,8 +274,9 @@ class Decider:
             found.features[FEATURES.index("model")] = float(np.mean(near))
 
     def _option(self, text: str) -> int | None:
-        if entities_called(self.graph, text):
-            return find_entity(self.graph, text)
+        known = known_entity(self.graph, text)
+        if known is not None:
+            return known
         mentions = self._mentions.find(text)
         whole = [m for m in mentions if m.text.casefold() == text.strip().casefold()]
         return whole[0].candidates[0].entity if whole else None

@@ -73,8 +73,10 @@ def select_facts(plans: Plans, entity: int, config: FactConfig | None = None) ->
     relations = [_relation(plans, entity, step, config) for step in steps]
     relations = [fact for fact in relations if fact.citations]
     # What leads to itself is found from either end, and told once.
-    every = [fact.citations for fact in relations]
-    relations = [fact for i, fact in enumerate(relations) if every.index(fact.citations) == i]
+    first: dict[tuple[Citation, ...], Fact] = {}
+    for fact in relations:
+        first.setdefault(fact.citations, fact)
+    relations = list(first.values())
     # 'Lima is a city in Peru' says what 'Lima is a city' does.
     same = [fact for fact in relations if opening and _repeats(graph, fact, opening[0])][:1]
     opening, relations = same or opening, [fact for fact in relations if fact not in same]

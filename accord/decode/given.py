@@ -11,7 +11,7 @@ import numpy.typing as npt
 from accord.errors import DataError, GraphError
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
-from accord.graph.lookup import entities_called, find_entity, find_relation
+from accord.graph.lookup import find_relation, known_entity
 from accord.graph.reading import read_lines
 
 MOST_FACTS = 10_000
@@ -68,8 +68,8 @@ def _read(graph: KnowledgeGraph, path: Path, number: int, line: str) -> tuple[st
 
 
 def _entity(graph: KnowledgeGraph, text: str) -> str:
-    new = not entities_called(graph, text)
-    return text if new else str(graph.entity_ids[find_entity(graph, text)])
+    known = known_entity(graph, text)
+    return text if known is None else str(graph.entity_ids[known])
 
 
 def copied(

@@ -29,28 +29,32 @@ def find_entity(graph: KnowledgeGraph, text: str) -> int:
     Raises:
         GraphError: None (the hint gives near names), or several (the hint gives their ids).
     """
-    found = entities_called(graph, text)
-    if len(found) == 1:
-        return found[0]
-    if found:
+    found = known_entity(graph, text)
+    if found is None:
+        raise GraphError(
+            f"graph {graph.name!r} has no entity with the id, name or alias {text!r}",
+            _suggest(text, _entity_labels(graph)),
+        )
+    return found
+
+
+def known_entity(graph: KnowledgeGraph, text: str) -> int | None:
+    """As `find_entity`, but None where nothing is called so.
+
+    Raises:
+        GraphError: Several are (the hint gives their ids).
+    """
+    found = _called(graph, text)
+    if len(found) > 1:
         ids = ", ".join(repr(graph.entity_ids[i]) for i in found[:10])
         raise GraphError(
             f"{len(found)} entities of graph {graph.name!r} are called {text!r}",
             f"give the id of the one you mean: {ids}",
         )
-    raise GraphError(
-        f"graph {graph.name!r} has no entity with the id, name or alias {text!r}",
-        _suggest(text, _entity_labels(graph)),
-    )
+    return found[0] if found else None
 
 
-def entities_called(graph: KnowledgeGraph, text: str) -> list[int]:
-    """All entity idx that a text may mean, by the first of what `find_entity` looks at that fits.
-
-    Args:
-        graph: The graph.
-        text: What was typed.
-    """
+def _called(graph: KnowledgeGraph, text: str) -> list[int]:
     by_id = graph.entity_ids.find(text, graph.entity_order)
     if by_id >= 0:
         return [by_id]
