@@ -122,12 +122,15 @@ def told(
         kind: Of the evaluation.
         tell: A result as HTML text.
     """
-    for group in groups:
-        for run in group.runs:
-            for one in run.evaluations:
-                if one.kind == kind:
-                    title = f"<h3>{escape(run.name)}</h3>" if len(groups) > 1 else ""
-                    yield title + tell(one.result)
+    for name, result in results(groups, kind):
+        title = f"<h3>{escape(name)}</h3>" if len(groups) > 1 else ""
+        yield title + tell(result)
+
+
+def results(groups: Sequence[Group], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every evaluation of one kind, with its run's name."""
+    runs = (run for group in groups for run in group.runs)
+    return ((run.name, one.result) for run in runs for one in run.evaluations if one.kind == kind)
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[int] = ()) -> str:

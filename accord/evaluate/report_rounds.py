@@ -7,7 +7,7 @@ from typing import Any
 
 from accord.evaluate.report_charts import Series, legend, line_chart
 from accord.evaluate.report_loop import changes
-from accord.evaluate.report_page import details, figure, grid, paragraph, section
+from accord.evaluate.report_page import details, figure, grid, paragraph, results, section
 from accord.evaluate.report_runs import Group
 from accord.progress import clock
 
@@ -17,13 +17,7 @@ RATES = {"error_rate": "triples that are wrong", "missing_rate": "true triples t
 
 def rounds(groups: list[Group]) -> str:
     """What each round of `accord train --rounds` did; nothing where there was none."""
-    found = [
-        (run.name, one.result)
-        for group in groups
-        for run in group.runs
-        for one in run.evaluations
-        if one.kind == KIND
-    ]
+    found = list(results(groups, KIND))
     if not found:
         return ""
     held = any("truth" in result for _, result in found)

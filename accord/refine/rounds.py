@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from accord.errors import ConfigError
 from accord.evaluate.records import write_record
 from accord.evaluate.refinement import Planted
+from accord.evaluate.report_rounds import KIND
 from accord.graph.formats import write_graph
 from accord.graph.load import load_graph
 from accord.graph.patches import Patch, Statement
@@ -34,7 +35,7 @@ from accord.refine.truth_rates import rates
 from accord.train.checkpoint import RunFolder
 from accord.train.recipe import Recipe
 
-GRAPH, ROUNDS, KIND = "graph", "rounds.json", "round"
+GRAPH, ROUNDS = "graph", "rounds.json"
 SCAN, REVIEW, PATCH, CHANGED = "scan.json", "review.csv", "patch.rdfp", "changed.json"
 """Files in a round's run folder: what was suggested, what people decide, what was done, and whom
 it concerns."""
