@@ -16,6 +16,7 @@ from accord.evaluate.protocol import GenerativeModel
 from accord.evaluate.qa_answers import judge
 from accord.graph.graph import KnowledgeGraph
 from accord.synthesis.facts import FactReader
+from accord.synthesis.steps import hop_between
 from accord.text.asking import Asking, Step
 from accord.text.qa_prompts import question_prompt, read_answers
 from accord.text.questions import Hop, HopPath, Question, pattern_of
@@ -89,14 +90,9 @@ class _Facts:
         if isinstance(asked, str):
             return tuple((Hop(here, asked, value),) for value in self.answers(key))
         return tuple(
-            (self._hop(here, number, self.graph.entity_ids[end]),)
+            (hop_between(self.graph, start, number, end),)
             for end, number in self._ends(start, asked).items()
         )
-
-    def _hop(self, start: str, number: int, end: str) -> Hop:
-        relation = self.graph.relation_ids[number % self.graph.num_relations]
-        inverse = number >= self.graph.num_relations
-        return Hop(end, relation, start, True) if inverse else Hop(start, relation, end)
 
     def worded(self, key: Key) -> str:
         start, asked = key

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from accord.errors import ConfigError
 from accord.graph.graph import KnowledgeGraph
-from accord.synthesis.steps import Ints, Steps
+from accord.synthesis.steps import Ints, Steps, hop_between
 from accord.text.asking import Asking, Step
 from accord.text.questions import Hop, HopPath, Question, pattern_of
 from accord.text.render import entity_name, humanise
@@ -256,7 +256,7 @@ class _Maker:
         end = answer
         for i in range(len(branch[1]) - 1, -1, -1):
             start, number = next(self._back(end, branch[1][i], levels[i]))
-            hops.append(self._hop(start, number, end))
+            hops.append(hop_between(self.graph, start, number, end))
             end = start
         return tuple(reversed(hops))
 
@@ -265,12 +265,6 @@ class _Maker:
         for other in self.asking.alike(number):
             back = self.steps.follow(np.array([end], np.int64), self.steps.turned(other))
             yield from ((int(start), other) for start in back[np.isin(back, level)])
-
-    def _hop(self, start: int, number: int, end: int) -> Hop:
-        relations = self.graph.num_relations
-        inverse, ids = number >= relations, self.graph.entity_ids
-        head, tail = (end, start) if inverse else (start, end)
-        return Hop(ids[head], self.graph.relation_ids[number % relations], ids[tail], inverse)
 
     def _question(
         self,

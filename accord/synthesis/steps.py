@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.graph.graph import KnowledgeGraph
+from accord.text.questions import Hop
 
 Ints = npt.NDArray[np.int64]
 
@@ -118,3 +119,17 @@ class Steps:
         """As `follow`, by any of several relation numbers."""
         found = [self.follow(starts, number) for number in numbers]
         return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+
+def hop_between(graph: KnowledgeGraph, start: int, number: int, end: int) -> Hop:
+    """A step by ids.
+
+    Args:
+        graph: The graph.
+        start: Entity idx where it begins.
+        number: Relation number; from the number of relations on, relations walked backwards.
+        end: Entity idx where it leads.
+    """
+    inverse, ids = number >= graph.num_relations, graph.entity_ids
+    head, tail = (end, start) if inverse else (start, end)
+    return Hop(ids[head], graph.relation_ids[number % graph.num_relations], ids[tail], inverse)
