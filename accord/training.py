@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,7 +153,7 @@ class Training:
                 taken back then.
         """
         began = time.monotonic()
-        with self._withdrawn():
+        with self.run.withdrawn_on_failure() if self.first else nullcontext():
             if self.first:
                 self._keep()
             self.accelerator.wait_for_everyone()
@@ -172,14 +171,6 @@ class Training:
             self._measure_teacher(loop)
         loop.progress.setup_seconds = time.monotonic() - began
         return loop
-
-    @contextmanager
-    def _withdrawn(self) -> Iterator[None]:
-        if not self.first:
-            yield
-            return
-        with self.run.withdrawn_on_failure():
-            yield
 
     def _keep(self) -> None:
         """Writes what the run needs to go on by itself; its settings last, since they say so."""

@@ -51,6 +51,18 @@ def break_loss(loop: Loop, step: int, error: Any) -> None:
     objective.loss = loss  # type: ignore[method-assign]
 
 
+def stopped_at(loop: Loop, step: int) -> None:
+    """Runs until somebody stops it in that batch."""
+
+    def press(loss: Loss) -> Loss:
+        loop._stop = True
+        return loss
+
+    break_loss(loop, step, press)
+    with pytest.raises(KeyboardInterrupt):
+        loop.fit()
+
+
 def test_a_loss_that_is_nan_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     loop = tiny_loop(quick(steps=9), tmp_path)
     break_loss(loop, 4, lambda loss: Loss(loss.value * float("nan")))
@@ -176,15 +188,7 @@ def test_a_run_in_two_pieces_is_the_run_in_one(tmp_path: Path) -> None:
     whole_recipe = tiny_recipe(contrastive={"queue": 7}, loop={"steps": 6})
     whole = tiny_loop(whole_recipe, tmp_path / "a")
     whole.fit()
-    first_piece = tiny_loop(whole_recipe, tmp_path / "b")
-
-    def press(loss: Loss) -> Loss:
-        first_piece._stop = True
-        return loss
-
-    break_loss(first_piece, 2, press)
-    with pytest.raises(KeyboardInterrupt):
-        first_piece.fit()
+    stopped_at(tiny_loop(whole_recipe, tmp_path / "b"), 2)
     loop = tiny_loop(whole_recipe, tmp_path / "b")
     loop.fit(resume=True)
     first, second = trainable(whole.model), trainable(loop.model)
@@ -263,14 +267,7 @@ def test_time_left_counts_from_where_the_run_was_taken_up(
 ) -> None:
     first = tiny_loop(quick(steps=4, log_every=1), tmp_path)
     first.progress.seconds = 1e6
-
-    def press(loss: Loss) -> Loss:
-        first._stop = True
-        return loss
-
-    break_loss(first, 1, press)
-    with pytest.raises(KeyboardInterrupt):
-        first.fit()
+    stopped_at(first, 1)
     tiny_loop(quick(steps=4, log_every=1), tmp_path).fit(resume=True)
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step 3/4")]
     assert len(told) == 1
