@@ -187,10 +187,10 @@ def _fit(data: _Scored, count: int, shrinkage: float) -> tuple[torch.Tensor, tor
         right = logits.gather(1, data.answers[:, None])[:, 0]
         nll = (torch.logsumexp(logits, dim=1) - right).sum()
         value = nll + shrinkage / 2 * each.square().sum() + 1e-3 * common.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()  # type: ignore[no-untyped-call]  # untyped there
         return value
 
-    solver.step(loss)  # type: ignore[no-untyped-call]
+    solver.step(loss)  # type: ignore[no-untyped-call]  # untyped there
     return common.detach(), each.detach()
 
 

@@ -118,7 +118,7 @@ class TextEncoder(nn.Module):
         self.config = config
         self.device = device
         self.memory = memory
-        words = load.without_adapter(lm).get_input_embeddings()  # type: ignore[operator]
+        words = load.without_adapter(lm).get_input_embeddings()  # type: ignore[operator]  # of a module
         self.head = MaskedHead(words).to(device)
 
     @classmethod

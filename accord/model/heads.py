@@ -50,11 +50,16 @@ class Projection(nn.Module):
         self.width = width or hidden
         self.maps = nn.ModuleDict()
         for view in VIEWS[form] if width else ():
-            self.maps[view] = nn.Linear(hidden, width)
-            nn.init.orthogonal_(self.maps[view].weight)  # type: ignore[arg-type]
-            nn.init.zeros_(self.maps[view].bias)  # type: ignore[arg-type]
+            made = self.maps[view] = nn.Linear(hidden, width)
+            nn.init.orthogonal_(made.weight)
+            nn.init.zeros_(made.bias)
         if form == "text" and width:
             self.maps["tail"].load_state_dict(self.maps["query"].state_dict())
+
+    def _map(self, view: View) -> nn.Linear:
+        found = self.maps[view]
+        assert isinstance(found, nn.Linear)
+        return found
 
     def forward(self, hidden: torch.Tensor, view: View) -> torch.Tensor:
         """(N, D) -> (N, P)."""
@@ -70,13 +75,14 @@ class Projection(nn.Module):
             view: Whose map.
             states: (n, D) hidden states of that view.
         """
-        states = states.to(self.maps[view].weight)  # type: ignore[arg-type]
+        own = self._map(view)
+        states = states.to(own.weight)
         mean = states.mean(0)
         parts = (states - mean).view(len(states), self.parts, -1)  # (n, parts, D / parts)
         spread = parts.norm(dim=-1).mean(0) / parts.shape[2] ** 0.5
         scale = spread.clamp_min(1e-6).repeat_interleave(parts.shape[2])
-        self.maps[view].weight.div_(scale)  # type: ignore[operator]
-        self.maps[view].bias.copy_(-self.maps[view].weight @ mean)  # type: ignore[operator]
+        own.weight.div_(scale)
+        own.bias.copy_(-own.weight @ mean)
 
     @torch.no_grad()
     def start_from(self, queries: torch.Tensor, tails: torch.Tensor) -> None:
@@ -87,8 +93,8 @@ class Projection(nn.Module):
             tails: (n, D) states of the tails that answer them.
         """
         for view, (weight, bias) in canonical_maps(queries, tails, self.width).items():
-            self.maps[view].weight.copy_(weight)  # type: ignore[operator]
-            self.maps[view].bias.copy_(bias)  # type: ignore[operator]
+            self._map(view).weight.copy_(weight)
+            self._map(view).bias.copy_(bias)
 
 
 def projection_of(lm: nn.Module, config: ModelConfig) -> Projection:
@@ -145,11 +151,12 @@ def canonical_maps(
     left, strength, right = torch.linalg.svd(white_x @ (x.T @ y / len(x)) @ white_y)
     keep = min(width, len(strength))
     found: dict[View, tuple[torch.Tensor, torch.Tensor]] = {}
+    sides: tuple[tuple[View, torch.Tensor, torch.Tensor, torch.Tensor], ...]
     sides = (("query", white_x, left, mean_x), ("tail", white_y, right.T, mean_y))
     for view, white, directions, mean in sides:
         weight = torch.zeros(width, x.shape[1], dtype=torch.float64)
         weight[:keep] = (white @ directions[:, :keep] * strength[:keep]).T
-        found[view] = (weight.float(), -(weight @ mean).float())  # type: ignore[index]
+        found[view] = (weight.float(), -(weight @ mean).float())
     return found
 
 

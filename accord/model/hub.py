@@ -35,7 +35,7 @@ def check_available(name: str) -> None:
         return
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # not among its exports
 
     try:
         validate_repo_id(name)

@@ -116,7 +116,7 @@ def load_encoder(name: str, dtype: torch.dtype, device: torch.device) -> tuple[n
 def _pretrained(auto: Any, name: str, dtype: torch.dtype) -> tuple[nn.Module, Any]:
     from transformers import AutoTokenizer, logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped there
     keep_freed_memory()
     folder = resolve(name)
     try:
@@ -135,7 +135,7 @@ def _pretrained(auto: Any, name: str, dtype: torch.dtype) -> tuple[nn.Module, An
 
 def without_adapter(model: nn.Module) -> nn.Module:
     """The model inside a PEFT wrapper, or the model itself."""
-    inner: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
+    inner: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]  # of a module
     return inner
 
 
@@ -151,7 +151,7 @@ def base_model(model: nn.Module) -> nn.Module:
 
 def hidden_width(model: nn.Module) -> int:
     """D: the width of the hidden states."""
-    return int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    return int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]  # of a module
 
 
 def layer_list(model: nn.Module) -> nn.ModuleList:
@@ -255,7 +255,7 @@ def _leaf(name: str) -> str:
 def adapter_off(model: nn.Module) -> Iterator[None]:
     """The base model inside, whatever adapter is on outside."""
     if hasattr(model, "disable_adapter"):
-        with model.disable_adapter():  # type: ignore[operator]
+        with model.disable_adapter():  # type: ignore[operator]  # of a module
             yield
     else:
         yield
@@ -363,17 +363,17 @@ def embed_tokens(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
 
 def vocabulary(model: nn.Module) -> int:
     """V, how many tokens have an embedding."""
-    return int(_token_table(model).weight.shape[0])  # type: ignore[index]
+    return int(_token_table(model).weight.shape[0])  # type: ignore[index]  # of a module
 
 
 def _token_table(model: nn.Module) -> nn.Module:
-    found: nn.Module = base_model(model).get_input_embeddings()  # type: ignore[operator]
+    found: nn.Module = base_model(model).get_input_embeddings()  # type: ignore[operator]  # of a module
     return found
 
 
 def writes(model: nn.Module) -> bool:
     """Whether a model continues texts; encoders do not."""
-    return bool(without_adapter(model).can_generate())  # type: ignore[operator]
+    return bool(without_adapter(model).can_generate())  # type: ignore[operator]  # of a module
 
 
 def _given(model: nn.Module, mask: torch.Tensor | None) -> dict[str, Any]:
@@ -395,5 +395,5 @@ def output_weights(model: nn.Module) -> nn.Module:
     """The language-model head: hidden (…, D) -> logits (…, V); an encoder has none."""
     if not writes(model):
         raise ModelError("an encoder does not write", "choose a causal language model")
-    head: nn.Module = without_adapter(model).get_output_embeddings()  # type: ignore[operator]
+    head: nn.Module = without_adapter(model).get_output_embeddings()  # type: ignore[operator]  # of a module
     return head

@@ -129,7 +129,7 @@ def _write_files(
     weights = {k: p.detach().cpu().contiguous() for k, p in own.items()}
     save_file(weights, work / WEIGHTS)
     if hasattr(model.lm, "peft_config"):
-        model.lm.save_pretrained(str(work), safe_serialization=True)  # type: ignore[operator]
+        model.lm.save_pretrained(str(work), safe_serialization=True)  # type: ignore[operator]  # of a module
     if model.memory is not None:
         model.memory.save(work / MEMORY)
     header = {

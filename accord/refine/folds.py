@@ -204,7 +204,7 @@ def train_structure(
             group["lr"] = config.learning_rate * (1 - step / steps)
         batch = objective.batch(step)
         optimizer.zero_grad(set_to_none=True)
-        objective.loss({}, batch).value.backward()  # type: ignore[no-untyped-call]
+        objective.loss({}, batch).value.backward()  # type: ignore[no-untyped-call]  # untyped there
         optimizer.step()
         if advance is not None:
             advance(1)

@@ -74,7 +74,7 @@ def text_states(model: KnowledgeModel, graph: KnowledgeGraph) -> Float64 | None:
 def _reader(model: KnowledgeModel) -> Reader:
     if model.config.freeze_layers:
         return model.reader
-    own, layers = model.reader, int(model.lm.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
+    own, layers = model.reader, int(model.lm.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]  # of a module
     depth = max(1, round(DEPTH * layers))
     return Reader(model.lm, depth, own.segments, own.sink, own.fill, own.device)
 
@@ -180,7 +180,7 @@ def train_heads(
         entities.data = read @ heads.data
         optimizer.zero_grad(set_to_none=True)
         entities.grad = None
-        objective.loss({}, objective.batch(step)).value.backward()  # type: ignore[no-untyped-call]
+        objective.loss({}, objective.batch(step)).value.backward()  # type: ignore[no-untyped-call]  # untyped there
         # The vectors are states times the map: so is their gradient.
         heads.grad = read.T @ entities.grad if entities.grad is not None else None
         optimizer.step()

@@ -269,7 +269,7 @@ def build_modelling(
     texts = modelling_texts(model, drawn, config.tokens)
     if model.reader.causal:
         return Modelling(texts, config, recipe.seed)
-    words = load.without_adapter(model.lm).get_input_embeddings()  # type: ignore[operator]
+    words = load.without_adapter(model.lm).get_input_embeddings()  # type: ignore[operator]  # of a module
     torch.manual_seed(recipe.seed)
     rules = MaskRules(int(model.tokenizer.mask_token_id), len(model.tokenizer))
     return Modelling(texts, config, recipe.seed, MaskedHead(words), rules)

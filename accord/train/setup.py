@@ -282,7 +282,7 @@ def own_continuations(model: KnowledgeModel, count: int, size: int, seed: int) -
             advance(1)
             return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)  # nothing stops here
 
-        out = model.lm.generate(  # type: ignore[operator]
+        out = model.lm.generate(  # type: ignore[operator]  # of a module
             input_ids=first,
             attention_mask=torch.ones_like(first),
             max_new_tokens=size,

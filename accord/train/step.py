@@ -199,7 +199,7 @@ class Step:
         outputs = self._outputs(plan, requests, states, step)
         losses = self._losses(active, outputs, batches, step)
         total, log = self.mixing.total(losses, states, scales or {}, shares)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]  # untyped there
         self._carry_back(plan, chunks, states, graphs, step)
         for objective in active:
             objective.observe(outputs[objective.name], batches[objective.name])
@@ -379,4 +379,4 @@ class Step:
                 places, hidden = self._read_chunk(plan, chunk, step, number)
             if hidden.requires_grad:
                 gradient = states.grad[torch.from_numpy(places).to(states.device)]
-                hidden.backward(gradient)  # type: ignore[no-untyped-call]
+                hidden.backward(gradient)  # type: ignore[no-untyped-call]  # untyped there
