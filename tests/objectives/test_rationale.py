@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from accord.config import to_toml
 from accord.errors import ConfigError
 from accord.evaluate.by_run import mode_of
 from accord.graph.builder import GraphBuilder
+from accord.graph.graph import KnowledgeGraph
 from accord.model import load
 from accord.model.saving import trainable
 from accord.objectives.base import Teacher, TeacherOutput
@@ -22,7 +24,8 @@ from accord.objectives.rationale import Part, Rationale, RationaleConfig, Text, 
 from accord.text.examples import Sequence, length
 from accord.text.qa_prompts import question_prompt
 from accord.text.questions import Hop, Question
-from accord.train.questions import fact_texts, questions_of
+from accord.train.fact_texts import fact_texts
+from accord.train.questions import questions_of
 from accord.train.setup import attach_cache
 from accord.train.start import measure_teacher
 from tests.train.tiny import (
@@ -285,29 +288,54 @@ def test_gradient_caching_gives_the_gradient_of_kept_graphs() -> None:
     assert_same(first, second)
 
 
-def test_facts_are_learnt_as_answers_and_as_sentences_behind_another_fact() -> None:
+def test_facts_are_learnt_as_answers_and_in_both_places_of_a_rationale() -> None:
     _, model, alone = setup_of(facts=1.0)
     _, _, both = setup_of(facts=1.0, fact_form="both")
-    answers, said = both[0][0].facts[::2], both[0][0].facts[1::2]
+    facts, decode = both[0][0].facts, model.tokenizer.decode
+    answers = facts[::3]
     assert answers == alone[0][0].facts
-    decode = model.tokenizer.decode
-    questions, subjects = set(), []
-    for answer, text in zip(answers, said, strict=True):
-        question, right = decode(answer.sequence[0]).removesuffix("</s>").split("\nAnswer: ")
-        given, learnt = (
-            decode(text.sequence[0][: text.given]),
-            decode(text.sequence[0][text.given :]),
+    subjects = []
+    for answer, *said in zip(answers, facts[1::3], facts[2::3], strict=True):
+        right = decode(answer.sequence[0]).removesuffix("</s>").split("\nAnswer: ")[1]
+        for text in said:
+            learnt = decode(text.sequence[0][text.given :])
+            # All answers are learnt, and nothing else; the text goes on behind them.
+            assert learnt.strip(" .").replace(" and ", ", ").split(", ") == right.split("; ")
+            assert not learnt.endswith("</s>")
+        first, second = (
+            decode(text.sequence[0][: text.given]).split("\nRationale: ") for text in said
         )
-        # All answers are learnt, and nothing else; the text goes on behind them.
-        assert learnt.strip(" .").replace(" and ", ", ").split(", ") == right.split("; ")
-        assert not learnt.endswith("</s>")
-        other, rationale = given.split("\nRationale: ")
-        questions.add(other)
-        subjects.append(rationale.split(". ", 1)[1])
-        assert subjects[-1].split()[0] in question or subjects[-1].split()[-1] in question
-    assert questions == {decode(a.sequence[0]).split("\nAnswer")[0] for a in answers}
+        subjects.append(first[1])
+        assert second[1].endswith(f". {first[1]}")
+        names = [name for name in ("Japan", "Osaka", "Tōkyō", "Peru") if first[1].startswith(name)]
+        assert all(name in first[0] for name in names), "the first step's question names it"
     first = QUESTIONS[0].rationale.split(". ")[0]
     assert any(first.startswith(subject) for subject in subjects), "worded as rationales are"
+
+
+def chain_graph() -> KnowledgeGraph:
+    builder = GraphBuilder("chain")
+    builder.relation("in", "lies in", "holds")
+    builder.relation("of", "is part of", "has the part")
+    for head, relation, tail in (("a", "in", "b"), ("x", "in", "b"), ("b", "of", "c")):
+        builder.triple(head, relation, tail)
+    return builder.build()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_what_leads_to_a_fact_is_no_two_steps_of_a_held_out_question(split: str) -> None:
+    recipe, model, _ = setup_of(facts=1.0)
+    config = replace(recipe.rationale, fact_form="both")
+    path = (Hop("a", "in", "b"), Hop("b", "of", "c"))
+    known = Question("1", "?", ("c",), paths=(path,), split=split)
+    more = (Hop("x", "in", "b"), Hop("b", "of", "c", False), Hop("b", "in", "a", True))
+    every = [known, Question("2", "?", ("a",), paths=(more[:1], more[2:]), split="train")]
+    seen = set()
+    for seed in range(20):
+        texts = fact_texts(model, chain_graph(), every, config, seed)
+        said = [model.tokenizer.decode(text.sequence[0]) for text in texts[2::3]]
+        seen |= {text.split("Rationale: ")[1] for text in said if text.endswith("part of c.")}
+    assert seen == {f"{a} lies in b. b is part of c." for a in "ax" if (split, a) != ("test", "a")}
 
 
 def test_facts_are_the_paths_hops_first_and_then_the_relations_of_the_graph() -> None:
