@@ -3,7 +3,8 @@
 A dialogue opens with a whole question. Then come, drawn: a pronoun for the topic or for the only
 answer, an ellipsis that repeats the question for another entity, or a whole new question. Right
 means exactly the set of entities or values that the graph gives. Beside the dialogue stand the same
-guide without history, and one that rewrites follow-ups by template before it asks.
+guide without history, and one that rewrites follow-ups by template before it asks. `unsupported`
+counts the names and numbers of the dialogue's replies that nothing cited in them supports.
 
     python benchmarks/dialogues.py --count 500
 """
@@ -27,6 +28,7 @@ from accord.decode.planner_gold import Gold, plan_of
 from accord.decode.planner_training import PlannerConfig
 from accord.decode.retrieve import RetrieveConfig
 from accord.evaluate.asking import called, learn_planner
+from accord.evaluate.faithfulness import Faithfulness, Unsupported
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
 from accord.synthesis.questions import QuestionConfig, generate_questions
@@ -130,12 +132,15 @@ def answered(found: object) -> frozenset[str]:
 def measure(name: str, source: Source, made: Sequence[Sequence[Asked]]) -> None:
     """Prints accuracy by turn and by kind for each arm."""
     right: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    check, told = Faithfulness(source.graph), list[Unsupported]()
     for turns in made:
         talk, before, topic = Dialogue(source.guide), "", ""
         for number, turn in enumerate(turns, 1):
             rewritten = rewrite(turn.said, before, topic)
+            replied = talk.say(turn.said)
+            told.append(check(replied.reply, replied.answered.citations))
             arms = {
-                "dialogue": answered(talk.say(turn.said).answered),
+                "dialogue": answered(replied.answered),
                 "no history": answered(source.guide.ask(turn.said)),
                 "rewritten": answered(source.guide.ask(rewritten)),
                 "whole question": answered(source.guide.ask(turn.whole)),
@@ -148,6 +153,10 @@ def measure(name: str, source: Source, made: Sequence[Sequence[Asked]]) -> None:
     for arm, parts in right.items():
         row = {key: round(sum(v) / len(v), 4) for key, v in sorted(parts.items())}
         print(json.dumps({"set": name, "arm": arm, "dialogues": len(made), **row}), flush=True)
+    said = sum(one.named + one.counted for one in told)
+    row = {"replies": len(told), "names and numbers": said}
+    row["unsupported"] = sum(one.count for one in told)
+    print(json.dumps({"set": name, **row}), flush=True)
 
 
 def rewrite(said: str, before: str, topic: str) -> str:
@@ -190,7 +199,9 @@ def _material(
         form = question.question.replace(question.topics[0], "{x}", 1)
         if form.count("{") == 1 and "}" in form:
             forms[question.pattern].add(form)
-    topics = sorted({graph.entity(q.topics[0]) for q in single})
+    named = {name: i for i, name in enumerate(graph.entity_ids)}
+    # Some topics of the test questions are in no triple.
+    topics = sorted({named[q.topics[0]] for q in single if q.topics[0] in named})
     train = [q for q in split.train if q.hops == 1]
     return train, {pattern: sorted(every) for pattern, every in forms.items()}, topics
 

@@ -41,13 +41,13 @@ weight = 1.5
 class AskConfig:
     """What the act is played with; what the graph does not have is answered with silence."""
 
-    learnt: int = 600
+    learnt: int = 800
     """Questions that the planner learns from."""
     steps: int = 400
     """Steps of that."""
-    tuned: int = 150
+    tuned: int = 400
     """Further questions by which it learns when to say nothing."""
-    test: int = 150
+    test: int = 400
     """Further questions that are asked and counted."""
     questions: tuple[str, ...] = (
         "What is the capital of Peru?",
