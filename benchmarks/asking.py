@@ -2,12 +2,19 @@
 
 Every arm answers the same test questions, some of them a sample. `plan` is the learnt planner,
 `words` the same decoder untrained, `shuffled` the planner on a graph whose relations' names are
-dealt out anew, `template` looks the wording up in what was learnt
-from, `closed` asks the model alone, and `prompt` with facts around the topic before the question.
+dealt out anew, `template` looks the wording up in what was learnt from. In the others a language
+model writes, as it comes: `closed` alone, `prompt` behind facts around the topic, `constrained`
+alone but held to the names within the question's hops of its topic, `written` the relation path
+(`accord ask --ranking model`), whose answers are read off the graph. `closed`, `prompt` and
+`constrained` are given the topic; all others find it.
 
     python benchmarks/asking.py --sets metaqa-held-out metaqa pathquestion --arms plan template
     python benchmarks/asking.py --sets metaqa-held-out --arms words shuffled --sample 300
     python benchmarks/asking.py --sets metaqa-held-out --arms closed prompt --sample 100
+    python benchmarks/asking.py --arms constrained written --sample 100 --seeds 3 --out rows.json
+
+Seeds draw the wordings held out, the split of PathQuestion and what is learnt; an arm on which a
+seed has no influence is asked once. A question's seconds are without learning and loading.
 """
 
 from __future__ import annotations
@@ -16,10 +23,14 @@ import argparse
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+from asking_arms import closed, constrained, prompted
 from asking_sets import Split, metaqa, pathquestion, renamed, sample, shuffled
+from asking_table import over_seeds
 
 from accord.decode.confidence import Confidence
 from accord.decode.guided import Guide
@@ -29,36 +40,64 @@ from accord.decode.planner_training import PlannerConfig
 from accord.decode.retrieve import RetrieveConfig
 from accord.decode.schema import Schema
 from accord.evaluate.asking import Judged, called, evaluate_asking, judged, learn_planner, means
-from accord.evaluate.qa_answers import judge
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.load import load_graph
+from accord.graph.writing import write_file
+from accord.model.knowledge_model import KnowledgeModel
 from accord.model.saving import load_model
-from accord.text.qa_prompts import question_prompt, read_answers
 from accord.text.questions import Question
-from accord.text.wording import triple_statement
+from accord.train.environment import environment
 
-ARMS = ("plan", "template", "words", "shuffled", "closed", "prompt")
-SAMPLED = ("words", "shuffled", "closed", "prompt")
-FACTS = 30
-"""Statements that stand in a prompt at most."""
+ARMS = ("plan", "template", "words", "shuffled", "closed", "prompt", "constrained", "written")
+SAMPLED = ARMS[2:]
+LEARNT = ("plan", "shuffled")
+"""What a seed changes even where the questions stay."""
+Answering = Callable[[Sequence[Question]], Sequence[Judged]]
+Row = dict[str, Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sets", nargs="+", default=["metaqa-held-out", "metaqa", "pathquestion"])
     parser.add_argument("--arms", nargs="+", default=["plan", "template"], choices=ARMS)
     parser.add_argument("--sample", type=int, default=300, help="a hop, for " + ", ".join(SAMPLED))
     parser.add_argument("--limit", type=int, default=0, help="a hop, for the other arms; 0 for all")
-    parser.add_argument("--seed", type=int, default=0)
+    seeds = parser.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, default=0)
+    seeds.add_argument("--seeds", type=int, help="0 to N - 1, with means over them at the end")
     parser.add_argument("--model", default="smollm2-135m-q4")
     parser.add_argument("--vectors", choices=("model", "none"), default="model")
     parser.add_argument("--failures", type=int, default=0, help="wrong answers to print")
     parser.add_argument("--save", type=Path, help="where the planner of the last set is kept")
+    parser.add_argument("--out", type=Path, help="JSON of all rows, kept after each arm")
     options = parser.parse_args()
-    for name in options.sets:
-        for graph, split in _sets(name, options.seed):
-            for arm in options.arms:
-                _run(name, graph, split, arm, options)
+    rows = list[Row]()
+    for found in _measured(options):
+        rows += found
+        if options.out:
+            _keep(options, rows)
+    if options.seeds:
+        print(over_seeds(rows))
+
+
+def _keep(options: argparse.Namespace, rows: Sequence[Row]) -> None:
+    settings = {k: v if isinstance(v, (int, list)) else str(v) for k, v in vars(options).items()}
+    record = {"settings": settings, "rows": rows, "environment": environment()}
+    with write_file(options.out) as file:
+        file.write((json.dumps(record, indent=1) + "\n").encode())
+
+
+def _measured(options: argparse.Namespace) -> Iterator[list[Row]]:
+    """The rows of each arm, as soon as it has answered."""
+    seeds = range(options.seeds) if options.seeds else [options.seed]
+    for seed in seeds:
+        for name in options.sets:
+            arms = [a for a in options.arms if seed == seeds[0] or name != "metaqa" or a in LEARNT]
+            for graph, split in _sets(name, seed) if arms else []:
+                for arm in arms:
+                    yield _run(name, graph, split, arm, seed, options)
 
 
 def _sets(name: str, seed: int) -> list[tuple[KnowledgeGraph, Split]]:
@@ -69,69 +108,99 @@ def _sets(name: str, seed: int) -> list[tuple[KnowledgeGraph, Split]]:
 
 
 def _run(
-    name: str, graph: KnowledgeGraph, split: Split, arm: str, options: argparse.Namespace
-) -> None:
+    name: str,
+    graph: KnowledgeGraph,
+    split: Split,
+    arm: str,
+    seed: int,
+    options: argparse.Namespace,
+) -> list[Row]:
     count = options.sample if arm in SAMPLED else options.limit
     test = sample(split.test, count) if count else split.test
     start = time.perf_counter()
-    items = _arms(options)[arm](graph, split, test)
-    seconds = time.perf_counter() - start
-    groups: dict[int, list[Judged]] = defaultdict(list)
-    for item in items:
-        groups[item.question.hops].append(item)
-    for hops, part in sorted(groups.items()):
+    answering = _arms(options, seed)[arm](graph, split)
+    begun, rows = time.perf_counter() - start, list[Row]()
+    groups: dict[int, list[Question]] = defaultdict(list)
+    for question in test:
+        groups[question.hops].append(question)
+    for hops, asked in sorted(groups.items()):
+        start = time.perf_counter()
+        part = answering(asked)
+        seconds = (time.perf_counter() - start) / len(part)
         exact = [item for item in part if item.question.id in split.exact]
-        row = {"set": name, "hops": hops, "arm": arm, "seed": options.seed, "n": len(part)}
+        row: Row = {"set": name, "hops": hops, "arm": arm, "seed": seed, "n": len(part)}
         row |= {f"all {key}": round(value, 4) for key, value in means(part).items()}
         row |= {"n exact": len(exact)}
         row |= {f"exact {key}": round(value, 4) for key, value in means(exact).items()}
-        print(json.dumps({**row, "seconds of the arm": round(seconds)}), flush=True)
-        wrong = [item for item in exact if not item.exact]
-        for item in wrong[:: max(1, len(wrong) // max(1, options.failures))][: options.failures]:
-            asked = item.question
-            print(json.dumps([asked.question, asked.pattern, item.read_as]), flush=True)
+        row |= {"seconds a question": round(seconds, 4), "seconds before": round(begun, 1)}
+        print(json.dumps(row), flush=True)
+        _show([item for item in exact if not item.exact], options.failures)
+        rows.append(row)
+    return rows
 
 
-Arm = Callable[[KnowledgeGraph, Split, Sequence[Question]], Sequence[Judged]]
+def _show(wrong: Sequence[Judged], count: int) -> None:
+    for item in wrong[:: max(1, len(wrong) // max(1, count))][:count]:
+        asked = item.question
+        print(json.dumps([asked.question, asked.pattern, item.read_as]), flush=True)
 
 
-def _arms(options: argparse.Namespace) -> dict[str, Arm]:
-    def plan(graph: KnowledgeGraph, split: Split, test: Sequence[Question]) -> Sequence[Judged]:
-        learnt = learn_planner(
-            graph, split.train, PlannerConfig(seed=options.seed), _vectors(options)
-        )
+Arm = Callable[[KnowledgeGraph, Split], Answering]
+
+
+def _arms(options: argparse.Namespace, seed: int) -> dict[str, Arm]:
+    """What prepares each arm: learns, loads."""
+
+    def plan(graph: KnowledgeGraph, split: Split) -> Answering:
+        learnt = learn_planner(graph, split.train, PlannerConfig(seed=seed), _vectors(options))
         if options.save:
             learnt.save(options.save)
         config = RetrieveConfig("plan", hops=learnt.hops)
-        guide = Guide(graph, None, config, Confidence(threshold=0), learnt)
-        return evaluate_asking(guide, test).items
+        return _guided(Guide(graph, None, config, Confidence(threshold=0), learnt))
 
-    def words(graph: KnowledgeGraph, split: Split, test: Sequence[Question]) -> Sequence[Judged]:
-        guide = Guide(graph, None, RetrieveConfig("words", hops=3), Confidence(threshold=0))
-        return evaluate_asking(guide, test).items
+    def words(graph: KnowledgeGraph, split: Split) -> Answering:
+        config = RetrieveConfig("words", hops=3)
+        return _guided(Guide(graph, None, config, Confidence(threshold=0)))
 
-    def dealt(graph: KnowledgeGraph, split: Split, test: Sequence[Question]) -> Sequence[Judged]:
-        other = shuffled(graph, options.seed)
+    def written(graph: KnowledgeGraph, split: Split) -> Answering:
+        config = RetrieveConfig("model", hops=3)
+        return _guided(Guide(graph, _model(options.model), config, Confidence(threshold=0)))
+
+    def dealt(graph: KnowledgeGraph, split: Split) -> Answering:
         train = renamed(split.train, graph)
-        return plan(other, Split(train, list(test), split.exact), renamed(test, graph))
+        asked = plan(shuffled(graph, seed), Split(train, [], split.exact))
+        return lambda test: asked(renamed(test, graph))
 
-    def closed(graph: KnowledgeGraph, split: Split, test: Sequence[Question]) -> Sequence[Judged]:
-        return _written(options, test, [question_prompt(q.question) for q in test])
+    def alone(graph: KnowledgeGraph, split: Split) -> Answering:
+        model = _model(options.model)
+        return lambda test: closed(model, test)
 
-    def prompt(graph: KnowledgeGraph, split: Split, test: Sequence[Question]) -> Sequence[Judged]:
-        facts = [_facts(graph, question) for question in test]
-        pairs = zip(facts, test, strict=True)
-        return _written(options, test, [f"{f}\n\n{question_prompt(q.question)}" for f, q in pairs])
+    def prompt(graph: KnowledgeGraph, split: Split) -> Answering:
+        model = _model(options.model)
+        return lambda test: prompted(graph, model, test)
 
-    arms = (plan, _template, words, dealt, closed, prompt)
+    def held(graph: KnowledgeGraph, split: Split) -> Answering:
+        model = _model(options.model)
+        return lambda test: constrained(graph, model, test)
+
+    arms = (plan, _template, words, dealt, alone, prompt, held, written)
     return dict(zip(ARMS, arms, strict=True))
 
 
+def _guided(guide: Guide) -> Answering:
+    return lambda test: evaluate_asking(guide, test).items
+
+
+@cache
+def _model(name: str) -> KnowledgeModel:
+    return load_model(name)
+
+
 def _vectors(options: argparse.Namespace) -> WordVectors | None:
-    return word_vectors(load_model(options.model)) if options.vectors == "model" else None
+    return word_vectors(_model(options.model)) if options.vectors == "model" else None
 
 
-def _template(graph: KnowledgeGraph, split: Split, test: Sequence[Question]) -> Sequence[Judged]:
+def _template(graph: KnowledgeGraph, split: Split) -> Answering:
     """The path that most questions of the same wording asked for; no answer to other wordings."""
     guide = Guide(graph)
     schema = Schema(graph, guide.plans.groups)
@@ -141,8 +210,8 @@ def _template(graph: KnowledgeGraph, split: Split, test: Sequence[Question]) -> 
     for item in gold(split.train, per_wording=20):
         for said in item.words:
             known[tuple(said)].update(item.paths)
-    found = []
-    for question in test:
+
+    def answered(question: Question) -> Judged:
         answers: list[tuple[str, ...]] = []
         for mention in mentions.find_overlapping(question.question):
             for candidate in mention.candidates:
@@ -151,37 +220,9 @@ def _template(graph: KnowledgeGraph, split: Split, test: Sequence[Question]) -> 
                     path = known[tuple(said)].most_common(1)[0][0]
                     plan = plan_of(schema, candidate.entity, path)
                     answers = called(guide.plans, plan)
-        found.append(judged(question, answers))
-    return found
+        return judged(question, answers)
 
-
-def _written(
-    options: argparse.Namespace, test: Sequence[Question], prompts: Sequence[str]
-) -> Sequence[Judged]:
-    texts = load_model(options.model).generate(list(prompts), 32)
-    found = []
-    for question, text in zip(test, texts, strict=True):
-        answers = read_answers(text)
-        score = judge(answers, question.answers)
-        exact = score.exact_match
-        found.append(Judged(question, text, bool(answers), score.hits_at_1, score.f1, exact, 1.0))
-    return found
-
-
-def _facts(graph: KnowledgeGraph, question: Question) -> str:
-    """Statements around the topic, which is given: the first of each entity on the way."""
-    topic, said = graph.entity(question.topics[0]), list[str]()
-    level, seen = [topic], {topic}
-    while level and len(said) < FACTS:
-        further = []
-        for entity in level:
-            ahead, back = graph.outgoing(entity).tolist(), graph.incoming(entity).tolist()
-            for h, r, t in [*ahead, *back][: FACTS - len(said)]:
-                said.append(triple_statement(graph, h, r, t))
-                further += [e for e in (h, t) if e not in seen]
-                seen |= {h, t}
-        level = further
-    return "\n".join(said)
+    return lambda test: [answered(question) for question in test]
 
 
 if __name__ == "__main__":
