@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _keep(options: argparse.Namespace, rows: Sequence[Row]) -> None:
-    settings = {k: v if isinstance(v, (int, list)) else str(v) for k, v in vars(options).items()}
+    settings = {k: v for k, v in vars(options).items() if k not in ("out", "save")}
     record = {"settings": settings, "rows": rows, "environment": environment()}
     with write_file(options.out) as file:
         file.write((json.dumps(record, indent=1) + "\n").encode())

@@ -67,7 +67,9 @@ def topic_of(graph: KnowledgeGraph, question: Question) -> int:
 
 
 def neighbourhood(graph: KnowledgeGraph, topic: int, hops: int, most: int = MOST_NAMES) -> Int64:
-    """(n,) entity idx that some steps lead to from a topic, which is none of them; nearest first.
+    """(n,) entity idx that a walk from a topic leads to, the nearest first.
+
+    From two steps on the topic itself is one: a person is a child of their mother.
 
     Args:
         graph: The graph; its triples are walked both ways.
@@ -77,8 +79,7 @@ def neighbourhood(graph: KnowledgeGraph, topic: int, hops: int, most: int = MOST
     """
     heads, tails = graph.triples[:, 0], graph.triples[:, 2]
     seen = np.zeros(graph.num_entities, dtype=np.bool_)
-    seen[[topic] if topic >= 0 else []] = True
-    rings = [np.flatnonzero(seen)]
+    rings = [np.array([topic] if topic >= 0 else [], dtype=np.int64)]
     for _ in range(hops):
         here = np.zeros_like(seen)
         here[rings[-1]] = True
