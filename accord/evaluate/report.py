@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from accord.evaluate.files import write_lines
 from accord.evaluate.report_ask import ask
+from accord.evaluate.report_grounded import asking, decisions, soft_fusion
 from accord.evaluate.report_kale import kale
 from accord.evaluate.report_loop import loop
+from accord.evaluate.report_others import others
 from accord.evaluate.report_page import (
     details,
     facts,
     grid,
     page,
     paragraph,
+    plain,
     section,
     tile,
 )
+from accord.evaluate.report_questions import questions
 from accord.evaluate.report_rounds import rounds
 from accord.evaluate.report_runs import (
     Group,
@@ -35,6 +40,7 @@ from accord.evaluate.report_runs import (
 from accord.evaluate.report_sections import (
     cost,
     generation,
+    kinds,
     link_prediction,
     relations,
     retention,
@@ -47,6 +53,8 @@ from accord.progress import clock
 
 MRR = ("both", "realistic", "mrr")
 TAIL_ACCURACY = ("tail", "accuracy")
+LONG = 24
+"""Letters of a setting's value that stand on one line."""
 
 
 def write_report(folders: Sequence[str | Path], out: str | Path) -> dict[str, Any]:
@@ -78,12 +86,17 @@ def render(groups: list[Group]) -> str:
         relations(groups),
         triples(groups),
         generation(groups),
+        questions(groups),
         texts(groups),
         kale(groups),
         ask(groups),
+        asking(groups),
+        decisions(groups),
+        soft_fusion(groups),
         loop(groups),
         rounds(groups),
         retention(groups),
+        others(groups),
         training(groups),
         cost(groups),
         _making(groups),
@@ -133,34 +146,57 @@ def _what(run: Run) -> str:
         + (f" ({', '.join(sizes)})" if sizes else "")
         + (f" by the recipe {recipe}" if isinstance(recipe, str) and recipe else "")
         + "."
-        + (" Each figure was measured by the same command before and after." if twice else "")
+        + (" What stands before and after was measured by the same program." if twice else "")
     )
 
 
-def _pair(group: Group, kind: str, path: tuple[str, ...]) -> tuple[float | None, float | None]:
-    for split in splits([group], kind):
-        found = [
-            mean(numbers(group.evaluations(kind, split, model), path))
-            for model in ("before", "after")
-        ]
-        if found[1] is not None:
-            return found[0], found[1]
-    return None, None
+@dataclass(frozen=True)
+class _Headline:
+    """A figure that stands at the top."""
+
+    label: str
+    short: str
+    name: str
+    """Of the kind of measurement; data sets' names may stand behind it."""
+    path: tuple[str, ...]
+    digits: int = 3
+
+    def pair(self, group: Group, groups: list[Group]) -> tuple[list[float], list[float]]:
+        """Before and after of a group, on the first set and split that any of the groups has."""
+        for kind in kinds(groups, self.name):
+            for split in splits(groups, kind):
+                if any(numbers(g.evaluations(kind, split, "after"), self.path) for g in groups):
+                    before, after = (
+                        numbers(group.evaluations(kind, split, model), self.path)
+                        for model in ("before", "after")
+                    )
+                    return before, after
+        return [], []
+
+    def text(self, group: Group, groups: list[Group]) -> str:
+        """Both as a text; empty where there is no after."""
+        before, after = self.pair(group, groups)
+        first = f"{mean(before):.{self.digits}f} → " if before else ""
+        return first + plain(after, self.digits) if after else ""
+
+
+HEADLINES = (
+    _Headline("link prediction, MRR", "MRR", "link-prediction", MRR),
+    _Headline("tails written exactly right", "tails", "qa", TAIL_ACCURACY),
+    _Headline("questions answered exactly right", "questions", "questions", ("exact_match",)),
+)
+KEPT = _Headline("perplexity on other text", "perplexity", "retention", ("perplexity_word",), 2)
 
 
 def _tiles(group: Group) -> str:
     tiles = []
-    for label, kind, path in (
-        ("link prediction, MRR", "link-prediction", MRR),
-        ("tails written exactly right", "qa", TAIL_ACCURACY),
-    ):
-        before, after = _pair(group, kind, path)
-        if after is not None:
-            shown = f"{after:.3f}" if before is None else f"{before:.3f} → {after:.3f}"
-            tiles.append(tile(shown, label))
-    before, after = _pair(group, "retention", ("perplexity_word",))
+    for one in HEADLINES:
+        value, _, spread = one.text(group, [group]).partition(" ± ")
+        if value:
+            tiles.append(tile(value, one.label + (f" (± {spread})" if spread else "")))
+    before, after = (mean(values) for values in KEPT.pair(group, [group]))
     if before and after:
-        tiles.append(tile(f"{100 * (after / before - 1):+.1f} %", "perplexity on other text"))
+        tiles.append(tile(f"{100 * (after / before - 1):+.1f} %", KEPT.label))
     seconds = mean(numbers([run.result for run in group.runs], ("seconds",)))
     if seconds is not None:
         tiles.append(tile(clock(seconds), "of training"))
@@ -170,28 +206,25 @@ def _tiles(group: Group) -> str:
 def _summary(groups: list[Group]) -> str:
     rows = []
     for group in groups:
-        cells = [group.label]
-        for kind, path, digits in (
-            ("link-prediction", MRR, 3),
-            ("qa", TAIL_ACCURACY, 3),
-            ("retention", ("perplexity_word",), 2),
-        ):
-            before, after = _pair(group, kind, path)
-            cells += ["–" if v is None else f"{v:.{digits}f}" for v in (before, after)]
         seconds = mean(numbers([run.result for run in group.runs], ("seconds",)))
-        rows.append([*cells, "–" if seconds is None else clock(seconds)])
-    names = [
-        f"{name} {when}" for name in ("MRR", "tail", "perplexity") for when in ("before", "after")
+        told = [one.text(group, groups) for one in (*HEADLINES, KEPT)]
+        rows.append([*told, "" if seconds is None else clock(seconds)])
+    names = [*(one.short for one in (*HEADLINES, KEPT)), "training"]
+    kept = [i for i in range(len(names)) if any(row[i] for row in rows)]
+    some = [
+        [group.label, *(row[i] or "–" for i in kept)]
+        for group, row in zip(groups, rows, strict=True)
     ]
-    changed = differences(groups)
-    shown = [[key, *map(str, values)] for key, values in changed.items()]
-    names = ["", *names, "training"]
-    told = [i for i, name in enumerate(names) if not name or any(row[i] != "–" for row in rows)]
+    return grid(["", *(names[i] for i in kept)], some) + _differing(groups)
+
+
+def _differing(groups: list[Group]) -> str:
+    rows = [[key, *map(str, values)] for key, values in differences(groups).items()]
     labels = ["setting", *(group.label for group in groups)]
-    some = [[row[i] for i in told] for row in rows]
-    return grid([names[i] for i in told], some) + (
-        "<h3>Settings that differ</h3>" + grid(labels, shown) if shown else ""
-    )
+    # A long list in a cell would push the others out of sight.
+    long = [i for i in range(1, len(labels)) if any(len(row[i]) > LONG for row in rows)]
+    table = grid(labels, rows, long)
+    return f"<h3>Settings that differ</h3>{table}" if table else ""
 
 
 def _making(groups: list[Group]) -> str:
@@ -213,6 +246,8 @@ def _making(groups: list[Group]) -> str:
     meta = run.graph.get("meta") or {}
     # Where the graph lay on the machine is nobody else's business.
     graph = {key: value for key, value in run.graph.items() if key not in ("meta", "path")}
+    if "/" in str(graph.get("spec", "")):
+        graph["spec"] = Path(str(graph["spec"])).name
     data = graph | dict(meta)
     seeds = ", ".join(str(one.seed) for group in groups for one in group.runs)
     commands = dict.fromkeys(

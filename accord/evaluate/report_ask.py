@@ -22,26 +22,25 @@ LONGEST = 26
 
 def ask(groups: list[Group]) -> str:
     """What was asked, said, written and decided; nothing where a run has none of it."""
-    return section("Asking the graph", *told(groups, KIND, _told))
-
-
-def _told(found: Mapping[str, Any]) -> str:
-    return "\n".join(
-        [
-            paragraph(_counted(found["counted"])),
-            *(_question(one) for one in found["asked"]),
-            "<h3>A conversation</h3>" if found["talk"] else "",
-            grid(["asked", "said"], [[t["question"], t["reply"]] for t in found["talk"]], {1}),
-            _paragraph(found["written"]),
-            _decision(found["decided"]),
-        ]
+    return section(
+        "Asking the graph", *told(groups, KIND, _counted, _asked, _talk, _written, _decision)
     )
 
 
-def _counted(counted: Mapping[str, Any]) -> str:
+def _asked(found: Mapping[str, Any]) -> str:
+    return "\n".join(_question(one) for one in found["asked"])
+
+
+def _talk(found: Mapping[str, Any]) -> str:
+    turns = [[turn["question"], turn["reply"]] for turn in found["talk"]]
+    return f"<h3>A conversation</h3>{grid(['asked', 'said'], turns, {1})}" if turns else ""
+
+
+def _counted(found: Mapping[str, Any]) -> str:
+    counted = found["counted"]
     right = counted["precision"]
     share = "none" if right is None else f"{right:.1%}"
-    return (
+    return paragraph(
         "Answers are read off the graph, whole sets of them, and every statement that they rest on "
         f"is cited and was looked up again. Of {counted['n']} questions made from the graph, "
         f"{counted['unanswerable']} of which it cannot answer because their relations were taken "
@@ -138,7 +137,8 @@ def _node(name: str, x: int, y: int) -> str:
     return f'<text class="name" x="{x}" y="{y}"><title>{escape(name)}</title>{escape(shown)}</text>'
 
 
-def _paragraph(written: Mapping[str, Any]) -> str:
+def _written(found: Mapping[str, Any]) -> str:
+    written = found["written"]
     if not written["text"]:
         return ""
     cited = [[str(number), text] for number, text in enumerate(written["citations"], 1)]
@@ -151,7 +151,8 @@ def _paragraph(written: Mapping[str, Any]) -> str:
     )
 
 
-def _decision(decided: Mapping[str, Any]) -> str:
+def _decision(found: Mapping[str, Any]) -> str:
+    decided = found["decided"]
     if not decided["options"]:
         return ""
     rows = []

@@ -25,20 +25,8 @@ WIDTH, LEFT, RIGHT, BAR, GAP, BOTTOM = 860, 170, 60, 16, 14, 30
 
 def kale(groups: list[Group]) -> str:
     """Arms that answer questions of several hops; nothing where a run has none."""
-    return section("Using what it knows: questions of two hops", *told(groups, KIND, _arms))
-
-
-def _arms(found: Mapping[str, Any]) -> str:
-    return "\n".join(
-        [
-            paragraph(_what(found)),
-            figure(_chart(found), f"{found['n']} held-out questions, each arm asked the same"),
-            _table(found),
-            paragraph(_difference(found["difference"]), "soft"),
-            "<h3>Worked examples</h3>" if found["examples"] else "",
-            *(_example(example) for example in found["examples"]),
-        ]
-    )
+    shown = told(groups, KIND, _what, _drawn, _table, _difference, _examples)
+    return section("Using what it knows: questions of two hops", *shown)
 
 
 def _what(found: Mapping[str, Any]) -> str:
@@ -52,7 +40,7 @@ def _what(found: Mapping[str, Any]) -> str:
         if teacher is not None
         else ""
     )
-    return (
+    return paragraph(
         "All arms start from one run that has learnt every fact on the questions' paths, and those "
         "that are tuned take the same number of steps. Only an answer that is exactly right "
         f"counts. Before tuning the model knew all facts of {known} of the {found['n']} "
@@ -74,6 +62,10 @@ def _values(found: Mapping[str, Any]) -> dict[str, tuple[float | None, float | N
         for name, arm in found["arms"].items()
     }
     return {**rows, TRIVIAL: (found["trivial"]["exact_match"], None)}
+
+
+def _drawn(found: Mapping[str, Any]) -> str:
+    return figure(_chart(found), f"{found['n']} held-out questions, each arm asked the same")
 
 
 def _chart(found: Mapping[str, Any]) -> str:
@@ -127,12 +119,19 @@ def _cell(value: float | None) -> str:
 
 
 def _difference(found: Mapping[str, Any]) -> str:
-    points, low, high = (100 * found[key] for key in ("difference", "low", "high"))
-    return (
-        f"{_label(found['arm'])} against {_label(found['base'])}: {points:+.1f} points of exact "
+    told = found["difference"]
+    points, low, high = (100 * told[key] for key in ("difference", "low", "high"))
+    return paragraph(
+        f"{_label(told['arm'])} against {_label(told['base'])}: {points:+.1f} points of exact "
         f"match, 95 % interval over the questions {low:+.1f} to {high:+.1f} (paired bootstrap, one "
-        "seed)."
+        "seed).",
+        "soft",
     )
+
+
+def _examples(found: Mapping[str, Any]) -> str:
+    shown = [_example(example) for example in found["examples"]]
+    return "\n".join(["<h3>Worked examples</h3>", *shown]) if shown else ""
 
 
 def _example(example: Mapping[str, Any]) -> str:

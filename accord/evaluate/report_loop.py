@@ -18,19 +18,10 @@ TITLES = {"remove": "Taken out", "add": "Put in", "edit": "Put right"}
 
 def loop(groups: list[Group]) -> str:
     """A graph cleaned by a scan; nothing where a run has none."""
-    return section("The loop: a damaged graph, cleaned", *told(groups, KIND, _cleaned))
-
-
-def _cleaned(found: Mapping[str, Any]) -> str:
-    return "\n".join(
-        [
-            paragraph(_what(found)),
-            _tiles(found),
-            _rates(found),
-            paragraph(_sure(found), "soft"),
-            changes(found["changes"]),
-        ]
+    shown = told(
+        groups, KIND, _what, _tiles, _rates, _sure, lambda found: changes(found["changes"])
     )
+    return section("The loop: a damaged graph, cleaned", *shown)
 
 
 def _what(found: Mapping[str, Any]) -> str:
@@ -41,7 +32,7 @@ def _what(found: Mapping[str, Any]) -> str:
         "folds": "So did heads on what the run's frozen layers say of the texts, each without the "
         "triples that it had learnt.",
     }.get(found["text_model"] or "", "The run itself was not asked.")
-    return (
+    return paragraph(
         f"{before['errors']:,} wrong triples were put into a copy of the graph and "
         f"{before['missing']:,} true ones taken out, by chance. A scan of {clock(found['seconds'])}"
         f" judged every triple by rules that the damaged graph teaches and by vectors that were "
@@ -83,11 +74,12 @@ def _sure(found: Mapping[str, Any]) -> str:
         if side["n"]
     ]
     text = "; ".join(parts)
-    return (
+    return paragraph(
         f"{text[:1].upper()}{text[1:]}. What was put in counts as right only if it had been taken "
         "out before, so that is a lower bound. One seed."
         if text
-        else "Nothing was sure enough to be changed."
+        else "Nothing was sure enough to be changed.",
+        "soft",
     )
 
 

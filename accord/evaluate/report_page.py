@@ -25,24 +25,26 @@ h2{font-size:1.3rem;letter-spacing:-.01em;margin:2.6em 0 .4em}
 h3{font-size:1rem;margin:1.6em 0 .3em}
 p{margin:.4em 0 1em;max-width:44em}
 .soft,figcaption,.note{color:var(--soft)}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(200px,1fr));gap:14px;margin:26px 0}
-.tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px}
-.tile b{display:block;font-size:1.42rem;line-height:1.4;white-space:nowrap;letter-spacing:-.02em;
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(172px,1fr));gap:14px;margin:26px 0}
+.tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 15px}
+.tile b{display:block;font-size:1.28rem;line-height:1.4;white-space:nowrap;letter-spacing:-.02em;
 font-variant-numeric:tabular-nums}
 .tile span{color:var(--soft);font-size:.86rem}
 .scroll{overflow-x:auto;margin:.8em 0 1.2em}
 table{border-collapse:collapse;font-size:.93rem;font-variant-numeric:tabular-nums;width:100%}
 th,td{padding:6px 14px 6px 0;text-align:right;white-space:nowrap;
 border-bottom:1px solid var(--line)}
-th{color:var(--soft);font-weight:500}
-th:first-child,td:first-child{text-align:left}
+th{color:var(--soft);font-weight:500;white-space:normal;vertical-align:bottom}
+th:first-child,td:first-child{text-align:left;white-space:normal;min-width:8em}
 th.text,td.text{text-align:left;white-space:normal;overflow-wrap:anywhere}
 td.good{color:var(--good)}td.bad{color:var(--bad)}
 tr.head td{font-weight:600;padding-top:14px}
 .pm{color:var(--soft);font-size:.88em}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:14px 16px}
+figure+figure{margin-top:14px}.charts figure{margin:0}.charts figure:only-child{max-width:620px}
 figcaption{font-size:.88rem;margin-bottom:6px}
+.charts.beside{align-items:start}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(330px,1fr));gap:14px;margin:1em 0}
 svg{display:block;width:100%;height:auto}
 svg text{fill:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}
@@ -50,7 +52,8 @@ svg text.name{fill:var(--ink)}
 svg .mid{text-anchor:middle}svg .end{text-anchor:end}
 svg .grid{stroke:var(--line)}svg .bar{stroke:var(--c0);stroke-width:2;opacity:.5}
 svg .line{fill:none;stroke-width:2;stroke-linejoin:round}
-svg .dot{stroke:var(--card);stroke-width:1.5}
+svg .dot{stroke:var(--card);stroke-width:1.5}svg .ring{fill:var(--card);stroke-width:3}
+svg .mark{stroke:var(--ink);stroke-width:2}svg text.in{fill:var(--paper)}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:.88rem;color:var(--soft);margin:.4em 0}
 .legend i{display:inline-block;width:10px;height:10px;border-radius:50%;margin-right:7px}
 pre{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px;
@@ -61,7 +64,7 @@ details{margin:.8em 0}summary{cursor:pointer;color:var(--soft)}
 """
 COLOUR_RULES = "".join(
     f"svg .line.s{i}{{stroke:var(--c{i})}}svg .dot.s{i}{{fill:var(--c{i})}}"
-    f".legend .k{i}{{background:var(--c{i})}}"
+    f"svg .ring.s{i}{{stroke:var(--c{i})}}.legend .k{i}{{background:var(--c{i})}}"
     for i in range(7)
 )
 
@@ -112,19 +115,41 @@ def facts(rows: Mapping[str, Any]) -> str:
     return f'<div class="scroll"><table>{body}</table></div>' if body else ""
 
 
+OTHER_FORM = (LookupError, TypeError, ValueError, AttributeError)
+"""What reading a result raises that another version recorded, with other keys."""
+
+
 def told(
-    groups: Sequence[Group], kind: str, tell: Callable[[Mapping[str, Any]], str]
+    groups: Sequence[Group], kind: str, *tells: Callable[[Mapping[str, Any]], str]
 ) -> Iterator[str]:
     """What runs found in evaluations of one kind, under the run's name where there are several.
 
     Args:
         groups: The report's runs.
         kind: Of the evaluation.
-        tell: A result as HTML text.
+        tells: Parts of a result as HTML text; see `readable`.
     """
+    several = sum(len(group.runs) for group in groups) > 1
     for name, result in results(groups, kind):
-        title = f"<h3>{escape(name)}</h3>" if len(groups) > 1 else ""
-        yield title + tell(result)
+        title = f"<h3>{escape(name)}</h3>" if several else ""
+        yield title + readable(result, *tells)
+
+
+def readable(result: Mapping[str, Any], *tells: Callable[[Mapping[str, Any]], str]) -> str:
+    """Parts of a result as HTML text; those that another version recorded otherwise are left out.
+
+    Args:
+        result: As it was recorded.
+        tells: Each gives one part.
+    """
+    parts, lost = [], False
+    for tell in tells:
+        try:
+            parts.append(tell(result))
+        except OTHER_FORM:
+            lost = True
+    note = "Recorded by another version of Accord; what it lacks is left out. Measure it again."
+    return "\n".join([*(part for part in parts if part), paragraph(note if lost else "", "lost")])
 
 
 def results(groups: Sequence[Group], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -172,6 +197,8 @@ class Column:
 
     label: str
     results: Sequence[Mapping[str, Any]]
+    base: bool = False
+    """Whether it is what a run began from."""
 
 
 def compare(metrics: Sequence[Metric | str], columns: Sequence[Column]) -> str:
@@ -204,13 +231,18 @@ def compare(metrics: Sequence[Metric | str], columns: Sequence[Column]) -> str:
     return f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
 
 
-def cell(values: list[float], digits: int) -> str:
-    """A mean, with the deviation over seeds where there are several that differ."""
+def plain(values: list[float], digits: int) -> str:
+    """A mean as text, with the deviation over seeds where there are several that differ."""
     middle, spread = mean(values), deviation(values)
     if middle is None:
         return "–"
-    text = f"{middle:,.{digits}f}"
-    return f'{text} <span class="pm">± {spread:.{digits}f}</span>' if spread else text
+    return f"{middle:,.{digits}f}" + (f" ± {spread:,.{digits}f}" if spread else "")
+
+
+def cell(values: list[float], digits: int) -> str:
+    """The same as HTML text, the deviation in small letters."""
+    text, mark, spread = plain(values, digits).partition(" ± ")
+    return f'{text} <span class="pm">± {spread}</span>' if mark else text
 
 
 def _change(values: list[list[float]], metric: Metric) -> str:

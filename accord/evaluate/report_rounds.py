@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from accord.evaluate.report_charts import Series, legend, line_chart
 from accord.evaluate.report_loop import changes
-from accord.evaluate.report_page import details, figure, grid, paragraph, results, section
-from accord.evaluate.report_runs import Group
+from accord.evaluate.report_page import (
+    details,
+    figure,
+    grid,
+    paragraph,
+    readable,
+    results,
+    section,
+)
+from accord.evaluate.report_runs import Group, numbers
 from accord.progress import clock
 
 KIND = "round"
@@ -40,27 +48,44 @@ def _header(held: bool) -> list[str]:
 
 
 def _row(name: str, found: Mapping[str, Any], held: bool) -> list[str]:
-    valid = (found.get("metrics") or {}).get("valid")
-    cells = [name, f"{found['steps']:,}", clock(found["seconds"])]
-    cells.append("–" if valid is None else f"{valid:.3f}")
-    cells += [f"{found[key]:,}" if key in found else "–" for key in ("added", "removed")]
-    truth = found.get("truth") or {}
-    rates = [f"{100 * truth[key]:.1f} %" if key in truth else "–" for key in RATES]
-    return [*cells, *(rates if held else ())]
+    cells = [name]
+    for path, shown in (
+        (("steps",), "{:,.0f}".format),
+        (("seconds",), clock),
+        (("metrics", "valid"), "{:.3f}".format),
+        (("added",), "{:,.0f}".format),
+        (("removed",), "{:,.0f}".format),
+        *((("truth", key), _percent) for key in RATES if held),
+    ):
+        value = numbers([found], path)
+        cells.append(shown(value[0]) if value else "–")
+    return cells
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _chart(found: list[Mapping[str, Any]]) -> str:
-    held = [result for result in found if "truth" in result]
-    if len(held) < 2:
-        return ""
     lines = [
-        Series(label, tuple((r["round"], 100 * r["truth"][key]) for r in held), colour)
+        Series(label, tuple(_places(found, ("truth", key))), colour)
         for colour, (key, label) in enumerate(RATES.items(), 1)
     ]
+    if max(len(line.points) for line in lines) < 2:
+        return ""
     drawn = line_chart(lines, "round", "the graph after each round", dots=True)
     return figure(legend(list(RATES.values()), 1) + drawn, "Percent, after each round.")
 
 
+def _places(found: list[Mapping[str, Any]], path: tuple[str, ...]) -> Iterator[tuple[float, float]]:
+    for result in found:
+        x, y = numbers([result], ("round",)), numbers([result], path)
+        if x and y:
+            yield x[0], 100 * y[0]
+
+
 def _changes(name: str, found: Mapping[str, Any]) -> str:
-    told = changes(found["changes"])
-    return details(f"Changes of {name} ({len(found['changes']):,})", told) if told else ""
+    rows = found.get("changes")
+    if not isinstance(rows, list) or not rows:
+        return ""
+    return details(f"Changes of {name} ({len(rows):,})", readable(found, lambda _: changes(rows)))

@@ -21,7 +21,7 @@ class Evaluation:
     """One measurement of a run or of its base model."""
 
     kind: str
-    """link-prediction, triples, qa or retention."""
+    """What was measured: link-prediction, questions-FILE, abstention ..."""
     model: str
     """before or after."""
     split: str
@@ -145,9 +145,12 @@ def _evaluation(path: Path) -> Evaluation:
     missing = [key for key in ("kind", "model", "result") if key not in found]
     if missing:
         raise DataError(f"lacks {', '.join(missing)}", path, hint="write it with `accord eval`")
-    split = str(found.get("split") or found["result"].get("split") or "")
-    command = str(found.get("command", ""))
-    return Evaluation(found["kind"], found["model"], split, command, found["result"])
+    result = found["result"]
+    if not isinstance(result, dict):
+        raise DataError("its result is no JSON object", path, hint="write it with `accord eval`")
+    split = str(found.get("split") or result.get("split") or "")
+    command = str(found.get("command") or "")
+    return Evaluation(str(found["kind"]), str(found["model"]), split, command, result)
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
@@ -170,8 +173,8 @@ def _identity(run: Run) -> str:
     return json.dumps([settings, run.graph.get("hash", "")], sort_keys=True, default=str)
 
 
-IGNORED = ("seed", "out")
-"""Settings in which runs of one group may differ."""
+IGNORED = ("seed", "out", "cache_from")
+"""Settings in which runs of one group may differ: the seed, and where things lie."""
 
 
 def _label(names: list[str]) -> str:

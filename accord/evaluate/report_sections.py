@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from accord.evaluate.report_charts import (
-    COLOURS,
-    Row,
-    Series,
-    dot_chart,
-    legend,
-    line_chart,
-    smooth,
-)
+from accord.evaluate.report_charts import COLOURS, Series, legend, line_chart, smooth
 from accord.evaluate.report_page import (
     Column,
     Metric,
@@ -21,19 +13,17 @@ from accord.evaluate.report_page import (
     figure,
     grid,
     paragraph,
+    plain,
     section,
 )
-from accord.evaluate.report_runs import (
-    Group,
-    deviation,
-    mean,
-    numbers,
-)
+from accord.evaluate.report_parts import Dot, Parts, dots
+from accord.evaluate.report_runs import Group, numbers
 
 RANKS = ("realistic", "optimistic", "pessimistic")
 SIDES = {"both": "Both directions", "tail": "Predicting the tail", "head": "Predicting the head"}
 HIGHER = {"mrr": "MRR", "hits@1": "Hits@1", "hits@3": "Hits@3", "hits@10": "Hits@10"}
-RELATIONS_SHOWN = 24
+RELATIONS = Parts("per_relation", ("both", "mrr"), "queries")
+JUDGED = Parts("per_relation", ("accuracy",))
 GENERATION = {
     "tail": "Writing the tail",
     "head": "Writing the head",
@@ -57,19 +47,33 @@ def splits(groups: list[Group], kind: str) -> list[str]:
     return sorted(found, key=lambda s: (s != "test", s))
 
 
+def kinds(groups: list[Group], name: str) -> list[str]:
+    """Kinds of one name that were measured: itself, and with a data set's name behind it."""
+    found = {e.kind for group in groups for run in group.runs for e in run.evaluations}
+    return sorted(kind for kind in found if kind == name or kind.startswith(f"{name}-"))
+
+
+def alone(group: Group) -> str:
+    """What the only group is called where nothing stands beside it."""
+    return "this run" if len(group.runs) == 1 else "mean"
+
+
 def columns(groups: list[Group], kind: str, split: str) -> list[Column]:
     """Before and after of one measurement: one 'before' if all runs share their base model."""
     bases = {run.base_model for group in groups for run in group.runs}
-    if len(groups) == 1 or len(bases) == 1:
-        before = [r for group in groups for r in group.evaluations(kind, split, "before")]
-        afters = [Column(g.label, g.evaluations(kind, split, "after")) for g in groups]
-        if len(groups) == 1:
-            afters = [Column("after", afters[0].results)]
-        return [Column("before", before), *afters]
+    befores = [group.evaluations(kind, split, "before") for group in groups]
+    afters = [group.evaluations(kind, split, "after") for group in groups]
+    before = [result for found in befores for result in found]
+    if len(groups) == 1:
+        label = "after" if before else alone(groups[0])
+        return [Column("before", before, base=True), Column(label, afters[0])]
+    if len(bases) == 1 or not before:
+        named = [Column(g.label, after) for g, after in zip(groups, afters, strict=True)]
+        return [Column("before", before, base=True), *named]
     return [
-        Column(f"{group.label}, {model}", group.evaluations(kind, split, model))
-        for group in groups
-        for model in ("before", "after")
+        Column(f"{group.label}, {model}", found, base=model == "before")
+        for group, both in zip(groups, zip(befores, afters, strict=True), strict=True)
+        for model, found in zip(("before", "after"), both, strict=True)
     ]
 
 
@@ -123,31 +127,13 @@ def _ties(models: list[Column]) -> str:
 def relations(groups: list[Group]) -> str:
     """Each relation as a pair of dots, and all of them as a table."""
     found = splits(groups, "link-prediction")
-    models = [c for c in columns(groups, "link-prediction", found[0]) if c.results] if found else []
-    sizes: dict[str, int] = {}
-    for column in models:
-        for result in column.results:
-            for name, entry in (result.get("per_relation") or {}).items():
-                sizes[name] = int(entry.get("queries", 0))
-    if not sizes or len(models) > COLOURS + 1:
-        return ""
-    names = sorted(sizes, key=lambda name: (-sizes[name], name))
-    rows = [Row(name, f"{sizes[name]:,}", _relation_values(models, name)) for name in names]
-    labels = [column.label for column in models]
-    chart = figure(
-        legend(labels) + dot_chart(rows[:RELATIONS_SHOWN], labels, "MRR of each relation"),
-        "MRR of each relation, both directions; at the right the number of queries",
+    models = columns(groups, "link-prediction", found[0]) if found else []
+    caption = "MRR of each relation, both directions; at the right the number of queries"
+    chart = dots(RELATIONS.dots(models), models, caption)
+    every = details(
+        f"All {len(RELATIONS.sizes(models))} relations", RELATIONS.table(models, "queries")
     )
-    cells = [
-        [row.label, row.note, *("–" if v is None else f"{v:.3f}" for v in row.values)]
-        for row in rows
-    ]
-    every = details(f"All {len(rows)} relations", grid(["relation", "queries", *labels], cells))
     return section("Relation by relation", chart, every)
-
-
-def _relation_values(models: list[Column], name: str) -> tuple[float | None, ...]:
-    return tuple(mean(numbers(c.results, ("per_relation", name, "both", "mrr"))) for c in models)
 
 
 def triples(groups: list[Group]) -> str:
@@ -160,6 +146,7 @@ def triples(groups: list[Group]) -> str:
         parts.append(f"<h3>{escape(split or 'all')}{count}</h3>")
         majority = Metric("Trivial baseline: the majority", ("baseline", "majority"), better=0)
         parts.append(compare([Metric("Accuracy", ("accuracy",)), majority], models))
+        parts.append(details("Accuracy of each relation", JUDGED.table(models, "triples")))
     text = "True and false triples are told apart by a threshold for each relation, set on valid."
     return section("Telling true from false", *([paragraph(text)] if any(parts) else []), *parts)
 
@@ -169,13 +156,19 @@ def generation(groups: list[Group]) -> str:
     parts = []
     for split in splits(groups, "qa"):
         models = columns(groups, "qa", split)
-        asked = numbers(models[-1].results, ("tail", "n")) + numbers(models[-1].results, ("n",))
-        count = f" ({asked[0]:,.0f} questions each)" if asked else ""
-        parts.append(f"<h3>{escape(split or 'all')}{count}</h3>")
         metrics = _tasks("accuracy", 1)
         metrics += ["Counting any true answer", *_tasks("accuracy_any", 1)]
         metrics += ["Trivial baseline: always the most frequent answer", *_tasks("baseline", 0)]
-        parts.append(compare(metrics, models))
+        told = compare(metrics, models)
+        if told:  # else it is about questions of a file
+            asked = numbers(models[-1].results, ("tail", "n"))
+            count = f" ({asked[0]:,.0f} questions each)" if asked else ""
+            rows = [
+                Dot(label, (task, "accuracy"), trivial=(task, "baseline"))
+                for task, label in GENERATION.items()
+            ]
+            drawn = dots(rows, models, "Share of answers that are exactly right")
+            parts += [f"<h3>{escape(split or 'all')}{count}</h3>", drawn, told]
     text = (
         "The model writes its answer. First only an exact match with the triple's own answer "
         "counts, then any answer that the graph states."
@@ -184,10 +177,7 @@ def generation(groups: list[Group]) -> str:
 
 
 def _tasks(key: str, better: int) -> list[Metric | str]:
-    tasks = [Metric(label, (task, key), better=better) for task, label in GENERATION.items()]
-    whole = {"exact_match": "Exact match", "f1": "F1", "hits@1": "Hits@1"}
-    others = [Metric(label, (name,)) for name, label in whole.items()] if key == "accuracy" else []
-    return [*tasks, *others]
+    return [Metric(label, (task, key), better=better) for task, label in GENERATION.items()]
 
 
 def retention(groups: list[Group]) -> str:
@@ -245,7 +235,7 @@ def cost(groups: list[Group]) -> str:
     """Time, memory and tokens."""
     models = [Column(group.label, [run.result for run in group.runs]) for group in groups]
     if len(groups) == 1:
-        models = [Column("this run" if len(groups[0].runs) == 1 else "mean", models[0].results)]
+        models = [Column(alone(groups[0]), models[0].results)]
     rows = []
     for label, key, digits in (
         ("Training time (s)", "seconds", 0),
@@ -258,12 +248,5 @@ def cost(groups: list[Group]) -> str:
     ):
         values = [numbers(model.results, (key,)) for model in models]
         if any(values):
-            rows.append([label, *(_plain_cell(found, digits) for found in values)])
+            rows.append([label, *(plain(found, digits) for found in values)])
     return section("What it cost", grid(["", *(model.label for model in models)], rows))
-
-
-def _plain_cell(values: list[float], digits: int) -> str:
-    middle, spread = mean(values), deviation(values)
-    if middle is None:
-        return "–"
-    return f"{middle:,.{digits}f}" + (f" ± {spread:,.{digits}f}" if spread else "")

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from accord.evaluate.report_page import Column, Metric, compare, details, grid, paragraph, section
-from accord.evaluate.report_runs import Group, mean, numbers
-from accord.evaluate.report_sections import columns, splits
+from accord.evaluate.report_page import Column, Metric, compare, details, paragraph, section
+from accord.evaluate.report_parts import Dot, Parts, dots
+from accord.evaluate.report_runs import Group, numbers
+from accord.evaluate.report_sections import columns, kinds, splits
 
 TASKS = {
     "relations": "Relations between given mentions",
@@ -25,13 +26,18 @@ SCORES = {
     "recall": "Recall",
     "accuracy": "Accuracy",
     "accuracy_norm": "Accuracy, by bytes",
-    "accuracy_in_graph": "Accuracy where the graph has the entity",
-    "accuracy_ambiguous": "Accuracy where names are ambiguous",
+    "accuracy_in_graph": "Accuracy where the graph has it",
+    "accuracy_ambiguous": "Accuracy of ambiguous names",
     "recall@16": "Recall of the 16 candidates",
     "nil_f1": "F1 of 'none'",
 }
-SINGLE = ("per_relation", "per_type", "per_label")
-"""Where a result has each relation, type or label alone."""
+SINGLE = (
+    Parts("per_relation", ("f1",)),
+    Parts("per_type", ("f1",)),
+    Parts("per_label", ("f1",)),
+    Parts("by_subject", ("accuracy",)),
+)
+"""Where a result has each relation, type, label or subject alone."""
 
 
 def texts(groups: list[Group]) -> str:
@@ -42,40 +48,55 @@ def texts(groups: list[Group]) -> str:
 
 
 def _task(groups: list[Group], task: str) -> Iterator[str]:
-    made = [e for group in groups for run in group.runs for e in run.evaluations]
-    for kind in sorted({e.kind for e in made if e.kind.startswith(f"{task}-")}):
+    for kind in kinds(groups, task):
         for split in splits(groups, kind):
             models = columns(groups, kind, split)
-            first = next(result for column in models for result in column.results)
-            data = str(first.get("data", kind.removeprefix(f"{task}-")))
-            count, seen = int(first.get("n", 0)), int(first.get("learnt_from", 0))
-            title = f"{TASKS[task]}: {data}, {split or 'all'} ({count:,} items)"
-            title += f", {seen:,} of what is measured was learnt from" if seen else ""
-            yield f"<h3>{escape(title)}</h3>"
+            first = next((result for column in models for result in column.results), {})
+            yield f"<h3>{escape(_title(task, kind, split, first))}</h3>"
+            yield _drawn(first, models)
             yield compare(_metrics(first), models)
-            yield details("Each alone, F1", _single(first, models))
+            for single in SINGLE:
+                word = "F1" if single.measure == ("f1",) else "accuracy"
+                yield details(f"Each alone, {word}", single.table(models))
+
+
+def _title(task: str, kind: str, split: str, first: Mapping[str, Any]) -> str:
+    data = str(first.get("data") or kind.removeprefix(f"{task}-"))
+    count, seen = (sum(numbers([first], (key,))) for key in ("n", "learnt_from"))
+    form = ", by letters" if first.get("form") == "letters" else ""
+    title = f"{TASKS[task]}: {data}, {split or 'all'} ({count:,.0f} items{form})"
+    return title + (f", {seen:,.0f} of what is measured was learnt from" if seen else "")
+
+
+def _drawn(first: Mapping[str, Any], models: list[Column]) -> str:
+    """All measures of a result that the strongest trivial answer has too, as dots."""
+    best: dict[str, tuple[str, ...]] = {}
+    for path in _trivial(first):
+        for key in ("accuracy", "accuracy_norm") if len(path) == 2 else path[2:]:
+            if numbers([first], path) > numbers([first], best.get(key, ("",))):
+                best[key] = path
+    rows = [Dot(SCORES[key], (key,), trivial=path) for key, path in best.items()]
+    return dots(rows, models, "As shares of all")
+
+
+def _trivial(first: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Where the figures of trivial answers are."""
+    found = first.get("baseline")
+    for name, value in found.items() if isinstance(found, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield from (("baseline", name, key) for key in SCORES)
+        else:
+            yield ("baseline", name)
 
 
 def _metrics(result: Mapping[str, Any]) -> list[Metric | str]:
     found: list[Metric | str] = [Metric(label, (key,)) for key, label in SCORES.items()]
-    for name, value in (result.get("baseline") or {}).items():
-        path = ("baseline", name)
-        if isinstance(value, Mapping):
-            found.append(f"Baseline: {name}")
-            found += [Metric(label, (*path, key), better=0) for key, label in SCORES.items()]
-        else:
+    for path in _trivial(result):
+        name = path[1]
+        if len(path) == 2:
             found.append(Metric(f"Baseline: {name}", path, better=0))
+            continue
+        if (heading := f"Baseline: {name}") not in found:
+            found.append(heading)
+        found.append(Metric(SCORES[path[2]], path, better=0))
     return found
-
-
-def _single(result: Mapping[str, Any], models: list[Column]) -> str:
-    """Each relation, type or label with its number of items, the most frequent first."""
-    key = next((key for key in SINGLE if result.get(key)), "")
-    sizes = {name: int(entry.get("n", 0)) for name, entry in (result.get(key) or {}).items()}
-    shown = [column for column in models if column.results]
-    rows = []
-    for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
-        values = [mean(numbers(column.results, (key, name, "f1"))) for column in shown]
-        cells = ("–" if value is None else f"{value:.3f}" for value in values)
-        rows.append([name, f"{sizes[name]:,}", *cells])
-    return grid(["", "items", *(column.label for column in shown)], rows)
