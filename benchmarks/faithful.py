@@ -24,7 +24,7 @@ from accord.decode.planner import PlannerWeights
 from accord.decode.planner_training import PlannerConfig
 from accord.decode.plans import Plan, Plans
 from accord.decode.retrieve import RetrieveConfig, Start
-from accord.evaluate.abstention import evaluate_abstention, remove_relations
+from accord.evaluate.abstention import DRAWS, evaluate_abstention, evaluate_gaps
 from accord.evaluate.asking import judged, learn_planner
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
@@ -49,22 +49,20 @@ def main() -> None:
         learnt, tuned = made[:LEARNT], made[LEARNT : LEARNT + TUNED]
         test, seed = made[LEARNT + TUNED :], options.seed
         weights = learn_planner(graph, learnt, PlannerConfig(hops=2, seed=seed))
-        known, empty = remove_relations(graph, tuned, 0.3, seed)
-        untuned = guide_of(known, weights, Confidence(threshold=0))
-        sure = evaluate_abstention(untuned, tuned, "", 0.9, empty).confidence
+        untuned = guide_of(graph, weights, Confidence(threshold=0))
+        sure = evaluate_gaps(untuned, tuned, 0.3, "", 0.9, seed).confidence
         guide = guide_of(graph, weights, sure)
         print(json.dumps({"graph": name, "confidence": vars(sure)}), flush=True)
         some = test[: options.silent]
         for found in (cited(guide, test), misled(guide, some, seed)):
             print(json.dumps({"graph": name, **found}), flush=True)
-        for what, (poorer, gone) in {
-            "relations": remove_relations(graph, some, 0.3, seed + 1),
-            "entities": without_topics(graph, some, 0.5, seed),
+        poorer, gone = without_topics(graph, some, 0.5, seed)
+        asked = still_right(poorer, some, gone)
+        for what, told in {
+            "relations": evaluate_gaps(guide, some, 0.3, "", None, seed + DRAWS),
+            "entities": evaluate_abstention(guide_of(poorer, weights, sure), asked, "", None, gone),
         }.items():
-            told = evaluate_abstention(
-                guide_of(poorer, weights, sure), still_right(poorer, some, gone), "", None, gone
-            )
-            row = {"graph": name, "unanswerable": what, **told.to_dict()}
+            row = {"graph": name, "gaps": what, **told.to_dict()}
             print(json.dumps({k: v for k, v in row.items() if k != "confidence"}), flush=True)
 
 

@@ -159,6 +159,9 @@ def abstention(
         float | None,
         typer.Option(help="Take this share of relations out: questions on them have no answer."),
     ] = None,
+    draws: Annotated[
+        int, typer.Option(min=1, help="Graphs without them, each without others, that are asked.")
+    ] = 5,
     ranking: RankingOption = None,
     hops: HopsOption = None,
     confidence: Annotated[
@@ -175,18 +178,15 @@ def abstention(
     as_json: JsonFlag = False,
 ) -> None:
     """When `accord ask` should say nothing: coverage against precision; learns the threshold."""
-    from accord.decode.guided import Guide
-    from accord.evaluate.abstention import evaluate_abstention, remove_relations, write_confidence
+    from accord.evaluate.abstention import evaluate_abstention, evaluate_gaps, write_confidence
     from accord.text.questions import read_questions
 
     questions = [q for q in read_questions(qa) if not split or q.split == split]
     guide = open_guide(run, graph, ranking, hops, None, confidence, planner)
-    empty = None
-    if remove is not None:
-        known, empty = remove_relations(guide.graph, questions, remove, seed)
-        found = guide.retriever
-        guide = Guide(known, found.model, found.config, guide.confidence, found.planner)
-    result = evaluate_abstention(guide, questions, split, precision, empty)
+    if remove is None:
+        result = evaluate_abstention(guide, questions, split, precision)
+    else:
+        result = evaluate_gaps(guide, questions, remove, split, precision, seed, draws)
     if out:
         write_confidence(out, result.confidence)
     told = result.to_dict()

@@ -1,6 +1,6 @@
 """How sure an answer is, and below what it is better not given.
 
-A plan's share of the ranking is no probability of being right: all plans may be wrong. So three
+A plan's share of the ranking is no probability of being right: all plans may be wrong. So four
 things that a question and its best plan show are weighed by logistic regression, fitted on
 questions whose answers are known.
 """
@@ -44,6 +44,8 @@ class Confidence:
     """Of the share of the question's content words, without the topic's name, that it says."""
     asked: float = 0.0
     """Of the share of its steps that the question asks for."""
+    missed: float = 0.0
+    """Of how much the word says that it accounts for least."""
     threshold: float = 0.5
     """Abstain below this confidence."""
 
@@ -59,13 +61,17 @@ class Confidence:
         """
         if not retrieved.ranked or retrieved.beyond:
             return 0.0
-        lead, coverage, asked = signs(retrieved)
-        said = self.constant + self.lead * lead + self.coverage * coverage + self.asked * asked
+        weights = (self.lead, self.coverage, self.asked, self.missed)
+        said = self.constant + float(np.dot(weights, signs(retrieved)))
         return float(share(retrieved.ranked) / (1 + np.exp(-said)))
 
 
-def signs(retrieved: Retrieved) -> tuple[float, float, float]:
-    """(lead in nats, coverage, share of steps asked for; both from 0 to 1) of the best plan."""
+def signs(retrieved: Retrieved) -> tuple[float, float, float, float]:
+    """What tells whether the best plan is right.
+
+    Returns:
+        Lead in nats; coverage, share of steps asked for and the word missed most, 0 to 1.
+    """
     ranked = list(retrieved.ranked)
     if ranked and not ranked[0].topic.named:
         # Which of the entities in play is meant follows from what was said last, not from words.
@@ -75,7 +81,7 @@ def signs(retrieved: Retrieved) -> tuple[float, float, float]:
     alone = LEAD if retrieved.ranking == PLAN else 0.0
     lead = min(LEAD, ranked[0].logprob - ranked[1].logprob) if len(ranked) > 1 else alone
     found = retrieved.signs or Signs(0.0, 1.0)
-    return lead, found.coverage, found.asked
+    return lead, *found
 
 
 def share(ranked: Sequence[Ranked]) -> float:
@@ -120,9 +126,9 @@ def find_confidence(
 
 
 def _read(path: Path) -> Confidence:
-    keys = ("constant", "lead", "coverage", "asked", "threshold")
+    keys = ("constant", "lead", "coverage", "asked", "missed", "threshold")
     try:
-        values = {"asked": 0.0, **json.loads(path.read_text("utf-8"))}
+        values = {"asked": 0.0, "missed": 0.0, **json.loads(path.read_text("utf-8"))}
         return Confidence(**{key: float(values[key]) for key in keys})
     except (OSError, ValueError, TypeError, KeyError) as error:
         hint = "`accord eval abstention --out` writes such a file"

@@ -80,6 +80,8 @@ class Signs(NamedTuple):
     """Share of what the question's words say that the path accounts for, 0 to 1."""
     asked: float
     """Share of the path's steps that a word of the question asks for, 0 to 1."""
+    missed: float = 0.0
+    """How much the word says that the path accounts for least, 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +239,7 @@ class Planner:
             path: Numbers of the schema.
         """
         places = [self._steps.get(self.schema.texts[step], -1) for step in path]
-        asked, covered, weighed = np.zeros(len(path)), 0.0, 0.0
+        asked, covered, weighed, missed = np.zeros(len(path)), 0.0, 0.0, 0.0
         for word in said:
             share, alike = self._associated(word), self._likeness.of(word)[list(path)]
             weight, credit = float(word not in FUNCTION_WORDS), alike
@@ -246,8 +248,10 @@ class Planner:
                 weight, credit = _peak(share), np.maximum(alike, known / share.max())
             asked = np.maximum(asked, credit * (weight > PLAIN))
             covered, weighed = covered + weight * credit.max(), weighed + weight
+            missed = max(missed, weight * (1 - float(credit.max())))
         # Words of grammar weigh next to nothing; where there are no others, nothing is asked.
-        return Signs(float(covered / weighed) if weighed > PLAIN else 0.0, float(asked.mean()))
+        coverage = float(covered / weighed) if weighed > PLAIN else 0.0
+        return Signs(coverage, float(asked.mean()), missed)
 
     def _associated(self, word: str) -> Float32 | None:
         """(T,) share of each step that was learnt of; None for words that were not."""

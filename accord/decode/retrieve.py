@@ -283,7 +283,8 @@ class Retriever:
         if kind and not plan.attribute and not word_pieces(kind) & told:
             asked = self._beside_kind(question, asked, kind, known)
         coverage = len(asked & told) / len(asked) if asked else 0.0
-        return Signs(coverage, sum(said) / len(said) if said else 1.0)
+        missed = float(not asked <= told)
+        return Signs(coverage, sum(said) / len(said) if said else 1.0, missed)
 
     def _beside_kind(self, question: str, asked: set[str], kind: str, known: Known) -> set[str]:
         """What is asked beside the kind of the answers, where the graph does not deny that kind."""

@@ -144,7 +144,7 @@ def _learnt(
     from accord.decode.confidence import Confidence
     from accord.decode.planner import FILE as PLANNER
     from accord.decode.planner_training import PlannerConfig
-    from accord.evaluate.abstention import evaluate_abstention, remove_relations, write_confidence
+    from accord.evaluate.abstention import DRAWS, evaluate_gaps, write_confidence
     from accord.evaluate.asking import learn_planner
 
     made = _questions(graph, config.learnt + config.tuned + config.test, seed)
@@ -152,15 +152,14 @@ def _learnt(
     tuned, test = (made[config.learnt :][part::2] for part in (0, 1))
     weights = learn_planner(graph, learnt, PlannerConfig(hops=2, steps=config.steps, seed=seed))
     weights.save(run / PLANNER)
-    known, empty = remove_relations(graph, tuned, 0.3, seed)
-    untuned = _guide(known, weights, Confidence(threshold=0))
-    fitted = evaluate_abstention(untuned, tuned, "", 0.9, empty)
+    fitted = evaluate_gaps(
+        _guide(graph, weights, Confidence(threshold=0)), tuned, 0.3, "", 0.9, seed
+    )
     write_confidence(run / CONFIDENCE, fitted.confidence)
-    known, empty = remove_relations(graph, test, 0.3, seed + 1)
-    counted = evaluate_abstention(_guide(known, weights, fitted.confidence), test, "", None, empty)
+    guide = _guide(graph, weights, fitted.confidence)
+    counted = evaluate_gaps(guide, test, 0.3, "", None, seed + DRAWS)
     shown = ("n", "unanswerable", "coverage", "precision", "abstention")
     told = counted.to_dict()
-    guide = _guide(graph, weights, fitted.confidence)
     return guide, {key: told[key] for key in shown}
 
 

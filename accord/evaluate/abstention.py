@@ -30,6 +30,8 @@ from accord.progress import track
 from accord.text.questions import Question
 
 Bools = npt.NDArray[np.bool_]
+DRAWS = 5
+"""Graphs with gaps that questions are asked of."""
 POINTS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -116,25 +118,72 @@ def evaluate_abstention(
         DataError: No question.
         ConfigError: A precision that is none.
     """
+    empty = list(unanswerable or [False] * len(questions))
+    return _judged([(guide, empty)], questions, split, precision, guide.confidence)
+
+
+def evaluate_gaps(
+    guide: Guide,
+    questions: Sequence[Question],
+    remove: float,
+    split: str = "",
+    precision: float | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> AbstentionResult:
+    """Asks every question of several graphs, each of which lacks other relations.
+
+    What is learnt from one draw of relations fits those: how alike a relation that is gone and
+    one that is left are worded differs much.
+
+    Args:
+        guide: What answers.
+        questions: Questions with their paths.
+        remove: Share of the relations on those paths that each graph lacks.
+        split: What the result calls them.
+        precision: As of `evaluate_abstention`.
+        seed: Of the draws.
+        draws: How many graphs.
+
+    Returns:
+        Confidence and correctness of every question in every graph.
+
+    Raises:
+        DataError: No question.
+        ConfigError: A share or a precision that is none, or questions without paths.
+    """
+    asked: list[tuple[Guide, list[bool]]] = []
+    for draw in range(draws if questions else 0):
+        poorer, empty = remove_relations(guide.graph, questions, remove, seed + draw)
+        own = guide.retriever
+        asked.append((Guide(poorer, own.model, own.config, guide.confidence, own.planner), empty))
+    return _judged(asked, questions, split, precision, guide.confidence)
+
+
+def _judged(
+    asked: Sequence[tuple[Guide, list[bool]]],
+    questions: Sequence[Question],
+    split: str,
+    precision: float | None,
+    weights: Confidence,
+) -> AbstentionResult:
     if not questions:
         raise no_question(split)
     if precision is not None and not 0 < precision <= 1:
         raise ConfigError(f"precision is {precision}", "use more than 0, up to 1")
-    start, without = time.perf_counter(), list(unanswerable or [False] * len(questions))
-    found: list[Retrieved] = []
-    right: list[bool] = []
-    with track("asking", len(questions), "questions") as advance:
-        for question, empty in zip(questions, without, strict=True):
-            retrieved = guide.retriever(question.question)
-            found.append(retrieved)
-            right.append(not empty and _is_right(guide, retrieved, question))
-            advance(1)
-    weights = guide.confidence
+    start, found, right = time.perf_counter(), list[Retrieved](), list[bool]()
+    with track("asking", len(asked) * len(questions), "questions") as advance:
+        for guide, without in asked:
+            for question, empty in zip(questions, without, strict=True):
+                retrieved = guide.retriever(question.question)
+                found.append(retrieved)
+                right.append(not empty and _is_right(guide, retrieved, question))
+                advance(1)
     if precision is not None:
         weights = fit_confidence(found, right, precision)
     sure = np.array([weights(retrieved) for retrieved in found])
+    answerable = ~np.array([empty for _, without in asked for empty in without], dtype=np.bool_)
     seconds = time.perf_counter() - start
-    answerable = ~np.array(without, dtype=np.bool_)
     return AbstentionResult(split, sure, np.array(right), answerable, weights, seconds)
 
 

@@ -102,6 +102,7 @@ def test_what_a_question_does_not_ask_costs_confidence(learnt: PlannerWeights) -
     strange = guide(learnt).retriever("Who cooks the best soup in Peru?").signs
     assert asked is not None and strange is not None
     assert asked.coverage > 0.9 > 0.5 > strange.coverage
+    assert asked.missed < 0.1 < 0.5 < strange.missed
     planner = guide(learnt).retriever._planning
     assert planner is not None
     schema, said = planner.schema, masked("How many live in Peru?", 17, 21)
@@ -109,6 +110,11 @@ def test_what_a_question_does_not_ask_costs_confidence(learnt: PlannerWeights) -
     further = (schema.texts.index("has the capital"), people)
     assert planner.planner.signs(said, (people,)).asked == pytest.approx(1, abs=0.05)
     assert planner.planner.signs(said, further).asked < 0.8
+    # One word that says much is not made up for by others that fit.
+    capital = schema.texts.index("has the capital")
+    whose = masked("How many live in the capital of Peru?", 32, 36)
+    assert planner.planner.signs(whose, (people,)).missed > 0.5
+    assert planner.planner.signs(whose, (capital, people)).missed < 0.3
 
 
 @pytest.mark.parametrize("question", ["Peru", "And Peru?", "No, Peru.", "Thanks, Peru!"])

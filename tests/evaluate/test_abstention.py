@@ -11,7 +11,12 @@ import pytest
 from accord.decode.confidence import Confidence, find_confidence
 from accord.decode.guided import Guide
 from accord.errors import ConfigError, DataError
-from accord.evaluate.abstention import evaluate_abstention, remove_relations, write_confidence
+from accord.evaluate.abstention import (
+    evaluate_abstention,
+    evaluate_gaps,
+    remove_relations,
+    write_confidence,
+)
 from accord.text.questions import Hop, Question
 from tests.decode.test_dialogue import GRAPH
 
@@ -61,8 +66,22 @@ def test_removed_relations_leave_questions_without_answers() -> None:
             remove_relations(GRAPH, asked, share)
 
 
+def test_each_graph_with_gaps_lacks_other_relations() -> None:
+    asked = questions()[::2]
+    found = evaluate_gaps(Guide(GRAPH), asked, 0.5, draws=6)
+    assert len(found.sure) == 6 * len(asked)
+    gone = {tuple(part) for part in (~found.answerable).reshape(6, -1)}
+    assert len(gone) > 1, "not the same relation each time"
+    one = evaluate_gaps(Guide(GRAPH), asked, 0.5, seed=3, draws=1)
+    graph, empty = remove_relations(GRAPH, asked, 0.5, 3)
+    alone = evaluate_abstention(Guide(graph), asked, unanswerable=empty)
+    assert np.array_equal(one.sure, alone.sure) and np.array_equal(one.right, alone.right)
+    with pytest.raises(DataError):
+        evaluate_gaps(Guide(GRAPH), [], 0.5)
+
+
 def test_a_confidence_file(tmp_path: Path) -> None:
-    stated = Confidence(-1.0, 0.5, 3.0, 0.7)
+    stated = Confidence(-1.0, 0.5, 3.0, 0.7, -2.0)
     run = tmp_path / "run"
     run.mkdir()
     file = write_confidence(run / "confidence.json", stated)
