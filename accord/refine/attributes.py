@@ -14,17 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from accord.graph.graph import KnowledgeGraph
+from accord.refine.amounts import USUAL, amounts
 from accord.refine.items import Item
 from accord.refine.steps import Float64, Int64, Steps
 from accord.text.render import entity_name, humanise, relation_text
 
-USUAL = 0.95
-"""Share of a property's values from which what they have in common is a rule."""
 ENOUGH = 20
 """Values of a property from which it is judged."""
 FAR = 8.0
 """Robust standard deviations from the median from which a number is an outlier."""
-NUMERIC = re.compile(r"(integer|decimal|double|float|int|long|short|byte)$", re.I)
+TYPED = re.compile(r"(integer|decimal|double|float|int|long|short|byte|date|dateTime)$", re.I)
+"""Datatypes of which every value must be a number, or a date."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def flag_attributes(graph: KnowledgeGraph) -> list[Item]:
     for prop in _properties(graph):
         checks = (
             _datatypes(graph, prop),
-            _numbers(graph, prop),
+            _amounts(graph, prop),
             _forms(prop),
             _several(graph, prop),
         )
@@ -78,9 +78,15 @@ def _datatypes(graph: KnowledgeGraph, prop: _Property) -> Iterator[Hit]:
     kinds = graph.attributes[prop.rows, 2]
     usual, share = _majority(kinds)
     if share >= USUAL:
-        name = humanise(graph.datatypes[usual])
+        name = _type(graph, usual)
         for row in prop.rows[kinds != usual]:
-            yield int(row), share * 0.8, f"{share:.0%} of the values are of type {name}"
+            own = _type(graph, int(graph.attributes[row, 2]))
+            reason = f"{share:.0%} of the values are of type {name}, this one is of type {own}"
+            yield int(row), share * 0.8, reason
+
+
+def _type(graph: KnowledgeGraph, kind: int) -> str:
+    return humanise(graph.datatypes[kind]) or "text"
 
 
 def _majority(kinds: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> tuple[int, float]:
@@ -88,28 +94,30 @@ def _majority(kinds: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> tuple[i
     return int(counts.argmax()), float(counts.max() / len(kinds))
 
 
-def _numbers(graph: KnowledgeGraph, prop: _Property) -> Iterator[Hit]:
-    kinds = graph.attributes[prop.rows, 2]
-    usual, share = _majority(kinds)
-    if share < USUAL or not NUMERIC.search(graph.datatypes[usual]):
+def _amounts(graph: KnowledgeGraph, prop: _Property) -> Iterator[Hit]:
+    """Numbers, amounts with a unit and dates that lie far off, or are none."""
+    found = amounts(prop.values)
+    if found is None:
         return
-    numbers = np.array([_number(value) for value in prop.values])
-    known = np.isfinite(numbers)
-    for row, value in zip(
-        prop.rows[~known], np.array(prop.values, dtype=object)[~known], strict=True
-    ):
-        yield int(row), 0.95, f"{value!r} is no number"
+    usual, share = _majority(graph.attributes[prop.rows, 2])
+    known = np.isfinite(found.numbers)
+    if share >= USUAL and TYPED.search(graph.datatypes[usual]):
+        for at in np.flatnonzero(~known):
+            yield int(prop.rows[at]), 0.95, f"{prop.values[at]!r} is no {found.kind}"
     if known.sum() < ENOUGH:
         return
-    far, low, high = _far(numbers[known])
-    for row, distance in zip(prop.rows[known], far, strict=True):
+    at = np.flatnonzero(known)
+    far = _far(found.numbers[at])
+    near = at[far <= FAR]
+    low, high = (prop.values[near[pick(found.numbers[near])]] for pick in (np.argmin, np.argmax))
+    for row, distance in zip(prop.rows[at], far, strict=True):
         if distance > FAR:
             chance = float(1 - FAR / (2 * distance))
-            yield int(row), chance, f"usual values lie between {low:,.6g} and {high:,.6g}"
+            yield int(row), chance, f"the usual values lie between {low} and {high}"
 
 
-def _far(numbers: Float64) -> tuple[Float64, float, float]:
-    """(n,) robust standard deviations from the median, and the usual range."""
+def _far(numbers: Float64) -> Float64:
+    """(n,) robust standard deviations from the median."""
     # Sizes of cities and the like spread over orders of magnitude: there, their logarithms count.
     positive = bool((numbers > 0).mean() >= USUAL)
     wide = positive and np.percentile(numbers, 90) > 10 * max(np.percentile(numbers, 10), 1e-300)
@@ -117,15 +125,8 @@ def _far(numbers: Float64) -> tuple[Float64, float, float]:
     middle = np.median(scaled)
     spread = 1.4826 * np.median(np.abs(scaled - middle))
     spread = max(float(spread), float(np.subtract(*np.percentile(scaled, [90, 10]))) / 2.56, 1e-9)
-    low, high = np.percentile(numbers, [1, 99])
-    return np.abs(scaled - middle) / spread, float(low), float(high)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+    found: Float64 = np.abs(scaled - middle) / spread
+    return found
 
 
 def form(value: str) -> str:
@@ -140,15 +141,24 @@ def form(value: str) -> str:
 
 
 def _forms(prop: _Property) -> Iterator[Hit]:
-    forms = [f"{form(v)}:{len(v)}" if len(v) <= 12 else form(v) for v in prop.values]
+    """Values that look otherwise; where their lengths differ too, that is the same sign."""
     plain = [form(v) for v in prop.values]
-    for kinds, weight in ((forms, 0.7), (plain, 0.8)):
+    forms = [
+        f"{p}:{len(v)}" if len(v) <= 12 else p for p, v in zip(plain, prop.values, strict=True)
+    ]
+    told: set[int] = set()
+    for kinds, weight in ((plain, 0.8), (forms, 0.7)):
         usual, count = Counter(kinds).most_common(1)[0]
-        share = count / len(kinds)
+        share, example = count / len(kinds), prop.values[kinds.index(usual)]
         if share >= USUAL:
-            for row, kind in zip(prop.rows, kinds, strict=True):
-                if kind != usual:
-                    yield int(row), share * weight, f"{share:.0%} of the values look otherwise"
+            reason = f"{share:.0%} of the values look like {_short(example)!r}"
+            others = [i for i, kind in enumerate(kinds) if kind != usual and i not in told]
+            yield from ((int(prop.rows[i]), share * weight, reason) for i in others)
+            told.update(others)
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 40 else f"{value[:39]}…"
 
 
 def _several(graph: KnowledgeGraph, prop: _Property) -> Iterator[Hit]:

@@ -33,6 +33,8 @@ FEW = 5
 """Triples of a relation from which what is usual for it counts more than half."""
 CURVED = tuple(i for i, name in enumerate(EVIDENCE) if name.endswith(("_near", "_nearest")))
 """Columns whose squares count too: no neighbour at all says more than some that are far."""
+CROWD = tuple(map(EVIDENCE.index, ("one_tail", "one_head")))
+"""Columns that count the more the likelier the rivals are."""
 FEWEST = 10
 """Train triples without which nothing can be told."""
 PARTS = 5
@@ -144,6 +146,7 @@ def judge_triples(
     parts = every.parts(data.true)
     shares = parts[:, :rule] + parts[:, whole : whole + rule]
     shares[:, CURVED] += parts[:, 2 * whole : data.plain]
+    shares[:, CROWD] += parts[:, data.plain :]
     evidence = data.true[:, :rule]
     return Suspicion(
         data.triples, sigmoid(logits), logits, arms, evidence, shares, every.share, breaches
@@ -240,14 +243,13 @@ class _Data:
         """Also how triples fare beside those that exclude them, where ends have one at most."""
         rows = np.arange(len(self.triples))
         logits, own = mixture.logits(self.true), mixture.logits(self.false)
-        crowd = [EVIDENCE.index("one_tail"), EVIDENCE.index("one_head")]
         parts = []
         for asked, odds, left_out, features in (
             (self.triples, logits, rows, self.true),
             (self.negatives, own, self.replaced, self.false),
         ):
             gaps = rivalry(self.triples, logits, relations, asked, odds, left_out)
-            parts.append(np.column_stack([features, gaps * features[:, crowd]]))
+            parts.append(np.column_stack([features, gaps * features[:, CROWD]]))
         return replace(self, true=parts[0], false=parts[1])
 
     def columns(self, first: int, last: int) -> list[int]:
