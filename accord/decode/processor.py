@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from accord.decode.trie import Option, TokenTrie
+from accord.decode.trie import Int64, Option, TokenTrie
 from accord.errors import DecodingError
 from accord.model.fusion import knowing
 from accord.text.collate import tokens
@@ -40,13 +41,19 @@ class GraphConstraint(LogitsProcessor):
                 "give one trie for each prompt of the batch",
             )
         beams = len(input_ids) // len(self.tries)
+        allowed = [
+            self._allowed(self.tries[row // beams], written)
+            for row, written in enumerate(input_ids[:, self.prompt_length :].tolist())
+        ]
+        sizes = [len(part) for part in allowed]
+        places = np.stack([np.repeat(np.arange(len(allowed)), sizes), np.concatenate(allowed)])
+        rows, columns = torch.from_numpy(places).to(scores.device)
         found = torch.full_like(scores, float("-inf"))
-        for row, written in enumerate(input_ids[:, self.prompt_length :].tolist()):
-            trie = self.tries[row // beams]
-            ended = trie.end in written
-            allowed = [trie.end] if ended else trie.allowed(written).tolist()
-            found[row, allowed] = scores[row, allowed]
+        found[rows, columns] = scores[rows, columns]
         return found
+
+    def _allowed(self, trie: TokenTrie, written: list[int]) -> Int64:
+        return np.array([trie.end]) if trie.end in written else trie.allowed(written)
 
 
 class Written(NamedTuple):

@@ -8,10 +8,12 @@ a node of the trie is a range of them.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import islice
+from operator import ne
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -48,32 +50,53 @@ class Place(Protocol):
     def __hash__(self) -> int: ...
 
 
+class _Spot:
+    """A place whose hash is taken once: that of a place of many names takes as long as they do."""
+
+    __slots__ = ("_hash", "place")
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._hash = hash(place)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Spot) and self.place == other.place
+
+
 class _Rows:
     """A place's texts as sorted rows of token ids; equal rows are one."""
 
     def __init__(self, place: Place, tokenizer: Any) -> None:
-        keys: list[tuple[bytes, int]] = []
-        follow: list[Place | None] = []
+        keys: list[bytes] = []
+        self.follow: list[_Spot | None] = []
         number: dict[Place | None, int] = {}
-        after: list[int] = []
+        after = array("i")
         for option, ids in _encoded(place.options(), tokenizer):
             if option.then not in number:
-                number[option.then] = len(follow)
-                follow.append(option.then)
+                number[option.then] = len(self.follow)
+                self.follow.append(None if option.then is None else _Spot(option.then))
             after.append(number[option.then])
-            keys.append((np.array(ids, dtype=">u4").tobytes(), len(keys)))
-        keys.sort()
-        data = b"".join(key for key, _ in keys)
-        sizes = np.array([len(key) // 4 for key, _ in keys], dtype=np.int64)
-        self.options = np.array([i for _, i in keys], dtype=np.int32)
-        first = [i for i in range(len(keys)) if i == 0 or keys[i][0] != keys[i - 1][0]]
-        self.first = np.array([*first, len(keys)], dtype=np.int64)
-        """Where the options of each row begin in `options`."""
-        self.begin = (np.cumsum(sizes) - sizes)[first]
-        self.length = sizes[first].astype(np.int32)
-        self.ids = np.frombuffer(data, dtype=">u4").astype(np.int32)
+            keys.append(np.array(ids, dtype=">u4").tobytes())
         self.after = np.array(after, dtype=np.int32)
-        self.follow = follow
+        self._order(keys)
+
+    def _order(self, keys: list[bytes]) -> None:
+        """Sorts rows; of a million, what is not needed any more must not stay beside the rest."""
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        self.options = np.array(order, dtype=np.int32)
+        keys[:] = [keys[i] for i in order]
+        del order
+        new = np.ones(len(keys), dtype=np.bool_)
+        new[1:] = np.fromiter(map(ne, keys, islice(keys, 1, None)), np.bool_)
+        self.first = np.append(np.flatnonzero(new), len(keys))
+        """Where the options of each row begin in `options`."""
+        sizes = np.fromiter(map(len, keys), np.int64, len(keys)) // 4
+        self.begin = (np.cumsum(sizes) - sizes)[new]
+        self.length = sizes[new].astype(np.int32)
+        self.ids = np.frombuffer(b"".join(keys), dtype=">u4").astype(np.int32)
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -90,9 +113,12 @@ class _Rows:
 
     def within(self, low: int, high: int, depth: int) -> Int64:
         """The different tokens at a depth of rows that begin alike."""
-        rows = np.arange(low, high)
-        rows = rows[self.length[low:high] > depth]
-        return np.unique(self.ids[self.begin[rows] + depth]).astype(np.int64)
+        # Sorted rows: only the first can end here, and equal tokens are neighbours.
+        low += low < high and int(self.length[low]) == depth
+        found = self.ids[self.begin[low:high] + depth]
+        new = np.ones(len(found), dtype=np.bool_)
+        new[1:] = found[1:] != found[:-1]
+        return found[new].astype(np.int64)
 
     def narrow(self, low: int, high: int, depth: int, token: int) -> tuple[int, int]:
         """The rows of a range that go on with a token."""
@@ -103,7 +129,7 @@ class _Rows:
 
         return low + bisect_left(rows, token, key=at), low + bisect_right(rows, token, key=at)
 
-    def thens(self, row: int) -> list[Place | None]:
+    def thens(self, row: int) -> list[_Spot | None]:
         """Where writing may go on behind a row."""
         chosen = self.options[self.first[row] : self.first[row + 1]]
         return [self.follow[i] for i in dict.fromkeys(self.after[chosen].tolist())]
@@ -112,7 +138,7 @@ class _Rows:
 class _At(NamedTuple):
     """A node: rows of a place that begin as what was written of it."""
 
-    place: Place
+    spot: _Spot
     used: tuple[int, ...]
     """Rows of the place that were chosen before, which may not be chosen again."""
     joining: int
@@ -121,7 +147,7 @@ class _At(NamedTuple):
     high: int
     depth: int
     trail: tuple[Any, ...]
-    """The choices before, newest first: (place, row, the choices before that)."""
+    """The choices before, newest first: (spot, row, the choices before that)."""
 
 
 class TokenTrie:
@@ -140,10 +166,10 @@ class TokenTrie:
 
     def __init__(self, start: Place, tokenizer: Any, end: int, memory: int = 150_000_000) -> None:
         self.end = end
-        self._start = start
+        self._start = _Spot(start)
         self._tokenizer = tokenizer
         self._memory = memory
-        self._rows: OrderedDict[Place, _Rows] = OrderedDict()
+        self._rows: OrderedDict[_Spot, _Rows] = OrderedDict()
         self._joins: dict[str, tuple[int, ...]] = {}
         self._states: OrderedDict[tuple[int, ...], tuple[_At, ...]] = OrderedDict()
 
@@ -187,22 +213,23 @@ class TokenTrie:
         ways: list[tuple[Option, ...]] = []
         for node in self._nodes(tuple(body)):
             if self._may_end(node):
-                ways += self._ways((node.place, node.low, node.trail), None)
+                ways += self._ways((node.spot, node.low, node.trail), None)
         return list(dict.fromkeys(ways))
 
-    def _ways(self, trail: tuple[Any, ...], then: Place | None) -> list[tuple[Option, ...]]:
+    def _ways(self, trail: tuple[Any, ...], then: _Spot | None) -> list[tuple[Option, ...]]:
         if not trail:
             return [()]
-        place, row, before = trail
-        rows = self._rows_of(place)
+        spot, row, before = trail
+        rows = self._rows_of(spot)
         wanted = set(rows.options[rows.first[row] : rows.first[row + 1]].tolist())
-        kept = (o for o, _ in _encoded(place.options(), self._tokenizer))
+        kept = (o for o, _ in _encoded(spot.place.options(), self._tokenizer))
         last = max(wanted) + 1
         options = [o for i, o in enumerate(islice(kept, last)) if i in wanted]
         # Behind a join the same place goes on, and each choice there could have been the last.
-        again = then is not None and then == place and bool(place.join)
-        options = [o for o in options if o.then == then or (again and o.then is None)]
-        return [(*way, o) for o in options for way in self._ways(before, place)]
+        again = then is not None and then == spot and bool(spot.place.join)
+        goal = None if then is None else then.place
+        options = [o for o in options if o.then == goal or (again and o.then is None)]
+        return [(*way, o) for o in options for way in self._ways(before, spot)]
 
     def _nodes(self, written: tuple[int, ...]) -> tuple[_At, ...]:
         known = len(written)
@@ -216,18 +243,16 @@ class TokenTrie:
                 self._states.popitem(last=False)
         return nodes
 
-    def _enter(
-        self, place: Place, used: tuple[int, ...], trail: tuple[Any, ...]
-    ) -> tuple[_At, ...]:
-        count = len(self._rows_of(place))
-        return (_At(place, used, 0, 0, count, 0, trail),) if count > len(used) else ()
+    def _enter(self, spot: _Spot, used: tuple[int, ...], trail: tuple[Any, ...]) -> tuple[_At, ...]:
+        count = len(self._rows_of(spot))
+        return (_At(spot, used, 0, 0, count, 0, trail),) if count > len(used) else ()
 
     def _step(self, node: _At, token: int) -> Iterator[_At]:
         """The nodes that a token leads to: deeper in the same text, or into what follows it."""
         if node.joining:
             yield from self._joined(node, token)
             return
-        rows = self._rows_of(node.place)
+        rows = self._rows_of(node.spot)
         low, high = rows.narrow(node.low, node.high, node.depth, token)
         if high - low > _between(node.used, low, high):
             yield node._replace(low=low, high=high, depth=node.depth + 1)
@@ -235,58 +260,67 @@ class TokenTrie:
             yield from self._step(after, token)
 
     def _joined(self, node: _At, token: int) -> Iterator[_At]:
-        join = self._join(node.place)
+        join = self._join(node.spot)
         if join[-node.joining] == token:
             yield node._replace(joining=node.joining - 1)
 
     def _behind(self, node: _At) -> Iterator[_At]:
         """Where writing may go on behind the text that a node completes."""
-        rows = self._rows_of(node.place)
+        rows = self._rows_of(node.spot)
         row = self._completed(node)
         if row is None:
             return
-        trail = (node.place, row, node.trail)
+        trail = (node.spot, row, node.trail)
         for then in rows.thens(row):
             if then is not None:
                 yield from self._enter(then, (), trail)
-            elif node.place.join and len(rows) > len(node.used) + 1:
+            elif node.spot.place.join and len(rows) > len(node.used) + 1:
                 used = tuple(sorted((*node.used, row)))
-                join = len(self._join(node.place))
-                yield _At(node.place, used, join, 0, len(rows), 0, trail)
+                join = len(self._join(node.spot))
+                yield _At(node.spot, used, join, 0, len(rows), 0, trail)
 
     def _completed(self, node: _At) -> int | None:
         if node.joining or node.depth == 0 or node.low in node.used:
             return None
-        whole = self._rows_of(node.place).length[node.low] == node.depth
+        whole = self._rows_of(node.spot).length[node.low] == node.depth
         return node.low if whole else None
 
     def _may_end(self, node: _At) -> bool:
         row = self._completed(node)
-        return row is not None and None in self._rows_of(node.place).thens(row)
+        return row is not None and None in self._rows_of(node.spot).thens(row)
 
     def _tokens(self, node: _At) -> Int64:
         if node.joining:
-            return np.array([self._join(node.place)[-node.joining]], dtype=np.int64)
-        rows = self._rows_of(node.place)
+            return np.array([self._join(node.spot)[-node.joining]], dtype=np.int64)
+        rows = self._rows_of(node.spot)
         here = rows.within(node.low, node.high, node.depth)
-        if node.used:
-            spans = [rows.narrow(node.low, node.high, node.depth, int(t)) for t in here]
-            left = [high - low > _between(node.used, low, high) for low, high in spans]
-            here = here[np.array(left, dtype=np.bool_)]
+        here = here[~np.isin(here, self._used_up(node))] if node.used else here
         return np.concatenate([here, *(self._tokens(after) for after in self._behind(node))])
 
-    def _join(self, place: Place) -> tuple[int, ...]:
-        if place.join not in self._joins:
-            self._joins[place.join] = tokens(self._tokenizer, place.join)
-        return self._joins[place.join]
+    def _used_up(self, node: _At) -> list[int]:
+        """Tokens behind which all rows were chosen before."""
+        rows, used = self._rows_of(node.spot), node.used
+        inside = used[bisect_left(used, node.low) : bisect_left(used, node.high)]
+        found = []
+        for token in {rows.token(row, node.depth) for row in inside}:
+            low, high = rows.narrow(node.low, node.high, node.depth, token)
+            if high - low == _between(used, low, high):
+                found.append(token)
+        return found
 
-    def _rows_of(self, place: Place) -> _Rows:
-        found = self._rows.get(place)
+    def _join(self, spot: _Spot) -> tuple[int, ...]:
+        join = spot.place.join
+        if join not in self._joins:
+            self._joins[join] = tokens(self._tokenizer, join)
+        return self._joins[join]
+
+    def _rows_of(self, spot: _Spot) -> _Rows:
+        found = self._rows.get(spot)
         if found is None:
-            found = self._rows[place] = _Rows(place, self._tokenizer)
+            found = self._rows[spot] = _Rows(spot.place, self._tokenizer)
             while self.size > self._memory and len(self._rows) > 1:
                 self._rows.popitem(last=False)
-        self._rows.move_to_end(place)
+        self._rows.move_to_end(spot)
         return found
 
 

@@ -182,6 +182,26 @@ def test_little_memory_forgets_and_finds_again() -> None:
             break
 
 
+def test_a_place_is_hashed_once_and_not_at_every_token() -> None:
+    hashed = []
+
+    @dataclass(frozen=True)
+    class Counted(Texts):
+        def __hash__(self) -> int:
+            hashed.append(1)
+            return 1
+
+    trie = TokenTrie(Counted(("one", "two", "three", "tone"), ";"), TOKENIZER, END)
+    written: list[int] = []
+    for text in ("one", ";", "two", ";", "tone", ";"):
+        for token in spelt(text):
+            assert token in trie.allowed(written)
+            written.append(token)
+    left = trie.allowed(written).tolist()
+    assert left == spelt("three")[:1], "what was chosen is no choice any more"
+    assert len(hashed) == 1 and trie.read([*written, *spelt("three")])
+
+
 @pytest.mark.parametrize("name", ["wordpiece", "characters"])
 def test_other_tokenizers(name: str) -> None:
     """Tokenizers without bytes: what they cannot spell is read back by what was chosen."""
