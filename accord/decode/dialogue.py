@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from accord.decode.beyond import without
 from accord.decode.confidence import share
 from accord.decode.guided import Answered, Citation, Guide
+from accord.decode.planner_features import PRONOUNS
 from accord.decode.plans import Plan
 from accord.decode.replies import Replies
 from accord.decode.retrieve import Ranked, Retrieved, Start, Topic
@@ -167,16 +168,19 @@ class Dialogue:
         last = next((turn for turn in reversed(self._turns) if turn.plan is not None), None)
         if last is None or last.plan is None or not question.strip():
             return retriever(question), None
-        if named and not words and not WHOLE.search(rest):
+        pointing = bool(PRONOUNS & set(re.findall(r"\w+", question)))
+        if named and not words and not pointing and not WHOLE.search(rest):
             if not last.plan.hops:
                 return self._told(question, named[0])
             again = self._repeated(question, last.plan, named)
             # It is as sure as it was of the question before, and of whom the name means.
             if again.ranked:
                 return again, last.answered.confidence * share(again.ranked)
-        if named:
+        if named and not pointing:
             return retriever(question), None
         found = retriever.among(question, self._in_play(question))
+        if named:
+            return self._likelier(retriever(question), found)
         if _names_what_is_not_there(question, found):
             return Retrieved(question, (), (), found.looked_at, found.ranking), None
         return found, None
@@ -219,6 +223,11 @@ class Dialogue:
         known = replace(self.guide.plans.start(topic.entity), text=ABOUT.format(self._name(topic)))
         sure = topic.score if topic.named else 1.0  # A name may be that of several.
         return Retrieved(question, (topic,), (Ranked(known, topic, 0.0),), 1, "its words"), sure
+
+    def _likelier(self, named: Retrieved, pointed: Retrieved) -> tuple[Retrieved, float | None]:
+        """What a question that has a pronoun and a name is about: 'film' may be a name too."""
+        sure = self.guide.confidence(pointed)
+        return (pointed, sure) if sure >= self.guide.confidence(named) else (named, None)
 
     def _name(self, topic: Topic) -> str:
         return one_line(entity_name(self.guide.graph, topic.entity))

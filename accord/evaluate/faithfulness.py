@@ -96,8 +96,14 @@ class Faithfulness:
         supported = _occurrences(text, self._names(cited))
         # Words of a relation or property, such as 'ISO' or 'the capital', are no names.
         known = [*supported, *_occurrences(text, (word for c in cited for word in _words(c)))]
+        # So are its short ones, where they are a whole name: 'tag' in a graph of films.
+        said = {word.casefold() for c in cited for word in WORD.findall(c.text)}
         found = [
-            span for m in self._mentions.find(text) if not _inside(span := (m.start, m.end), known)
+            span
+            for m in self._mentions.find(text)
+            if not _inside(span := (m.start, m.end), known)
+            and m.text.casefold() not in said
+            and not NUMBER.fullmatch(m.text)
         ]
         found += _proper_names(text, [*known, *found])
         figures = {value for c in cited for value in _numbers(f"{c.text} {c.tail}")}

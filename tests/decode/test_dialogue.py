@@ -174,3 +174,21 @@ def test_a_model_chooses_only_words() -> None:
         "Peru has the capital Lima.",
         "The capital of Peru is Lima.",
     )
+
+
+def test_a_pronoun_may_weigh_more_than_a_name() -> None:
+    builder = GraphBuilder("more")
+    builder.relation("capital", "has the capital", "is the capital of")
+    builder.relation("borders", "shares a border with", "shares a border with")
+    builder.relation("tag", "has the tag", "is a tag of")
+    builder.triple("Peru", "capital", "Lima")
+    builder.triple("Peru", "borders", "Chile")
+    builder.triple("Guide", "tag", "capital")
+    dialogue = Dialogue(Guide(builder.build(), None, None, Confidence(threshold=0.3)))
+    for follow, expected in (("What is its capital?", "Lima"), ("What has the tag it?", "")):
+        dialogue.say("What shares a border with Peru?")
+        dialogue.say(follow)
+        assert names(dialogue) == ({expected} if expected else set())
+    # Without a pronoun the name is meant.
+    dialogue.say("What has the tag capital?")
+    assert names(dialogue) == {"Guide"}

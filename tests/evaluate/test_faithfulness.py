@@ -6,6 +6,7 @@ import pytest
 
 from accord.decode.guided import Citation
 from accord.evaluate.faithfulness import Faithfulness
+from accord.graph.builder import GraphBuilder
 from tests.conftest import build_tiny_graph
 
 CHECK = Faithfulness(build_tiny_graph())
@@ -46,3 +47,21 @@ def test_the_rate_is_a_share_of_names_and_numbers() -> None:
 
 def test_without_citations_nothing_is_supported() -> None:
     assert CHECK("Tokyo has 13960000 people.", []).count == 2
+
+
+def test_words_of_a_statement_are_supported_though_they_are_names_elsewhere() -> None:
+    builder = GraphBuilder("films")
+    builder.relation("tag", "has the tag", "is a tag of")
+    builder.relation("released", "was released in", "is the year of release of")
+    builder.triple("Alien", "tag", "space")
+    builder.triple("Alien", "released", "1979")
+    builder.triple("1979", "tag", "tag")
+    check = Faithfulness(builder.build())
+    cited = [
+        Citation("Alien", "tag", "space", False, "Alien has the tag space."),
+        Citation("Alien", "released", "1979", False, "Alien was released in 1979."),
+    ]
+    assert check("Alien has the tag space and was released in 1979.", cited).count == 0
+    # A year is a number, whatever else is called so.
+    assert check("Alien has the tag space, of 1979.", cited[:1]).numbers == ("1979",)
+    assert check("Tag has space.", cited[1:]).entities == ("Tag", "space")
