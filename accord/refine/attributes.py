@@ -16,11 +16,14 @@ import numpy as np
 from accord.graph.graph import KnowledgeGraph
 from accord.refine.amounts import USUAL, amounts
 from accord.refine.items import Item
-from accord.refine.steps import Float64, Int64, Steps
-from accord.text.render import entity_name, humanise, relation_text
+from accord.refine.steps import Float64, Int64, Steps, Trusted
+from accord.refine.wording import step_said
+from accord.text.render import entity_name, humanise
 
 ENOUGH = 20
 """Values of a property from which it is judged."""
+AGREE = 0.9
+"""Share of agreeing pairs of a relation from which one end tells the other's value."""
 FAR = 8.0
 """Robust standard deviations from the median from which a number is an outlier."""
 TYPED = re.compile(r"(integer|decimal|double|float|int|long|short|byte|date|dateTime)$", re.I)
@@ -109,7 +112,8 @@ def _amounts(graph: KnowledgeGraph, prop: _Property) -> Iterator[Hit]:
     at = np.flatnonzero(known)
     far = _far(found.numbers[at])
     near = at[far <= FAR]
-    low, high = (prop.values[near[pick(found.numbers[near])]] for pick in (np.argmin, np.argmax))
+    near = near[np.argsort(found.numbers[near], kind="stable")]
+    low, high = prop.values[int(near[0])], prop.values[int(near[-1])]
     for row, distance in zip(prop.rows[at], far, strict=True):
         if distance > FAR:
             chance = float(1 - FAR / (2 * distance))
@@ -186,7 +190,9 @@ def _flag(graph: KnowledgeGraph, row: int, chance: float, reasons: list[str]) ->
     )  # fmt: skip
 
 
-def propose_attributes(graph: KnowledgeGraph, steps: Steps, least: float = 0.9) -> list[Item]:
+def propose_attributes(
+    graph: KnowledgeGraph, steps: Steps, trust: Trusted | None = None
+) -> list[Item]:
     """Finds values that entities lack and a neighbour's value tells.
 
     A rule is a relation whose two ends nearly always have the same value of a property.
@@ -194,10 +200,11 @@ def propose_attributes(graph: KnowledgeGraph, steps: Steps, least: float = 0.9) 
     Args:
         graph: The graph.
         steps: Its triples.
-        least: Share of agreeing pairs from which that is a rule.
+        trust: How far they can be trusted; None: all of them fully.
 
     Returns:
-        Proposals, the surest first; their probability is that share.
+        Proposals, the surest first; their probability is that share, as far as the triple that a
+        value comes by can be trusted.
     """
     found: dict[tuple[int, int, str], Item] = {}
     for prop in _properties(graph):
@@ -207,10 +214,15 @@ def propose_attributes(graph: KnowledgeGraph, steps: Steps, least: float = 0.9) 
         size = 2 * graph.num_relations
         pairs = np.bincount(steps.numbers[both], minlength=size)
         shares = np.bincount(steps.numbers[agree], minlength=size) / np.maximum(pairs + 1, 1)
-        good = (pairs >= ENOUGH) & (shares >= least)
+        good = (pairs >= ENOUGH) & (shares >= AGREE)
         lack = (value[steps.sources] == -1) & (value[steps.targets] >= 0) & good[steps.numbers]
-        for step in np.flatnonzero(lack):
-            item = _told(graph, steps, int(step), int(row[steps.targets[step]]), shares)
+        lacking = np.flatnonzero(lack)
+        sure = shares[steps.numbers[lacking]]
+        if trust is not None:
+            ends = steps.sources[lacking], steps.numbers[lacking], steps.targets[lacking]
+            sure = sure * trust(*ends)
+        for step, chance in zip(lacking.tolist(), sure.tolist(), strict=True):
+            item = _told(graph, steps, step, int(row[steps.targets[step]]), shares, chance)
             key = (int(steps.sources[step]), prop.number, item.tail)
             if key not in found or found[key].score < item.score:
                 found[key] = item
@@ -230,16 +242,16 @@ def _values_of(graph: KnowledgeGraph, prop: _Property) -> tuple[Int64, Int64]:
     return value, row
 
 
-def _told(graph: KnowledgeGraph, steps: Steps, step: int, row: int, shares: Float64) -> Item:
+def _told(
+    graph: KnowledgeGraph, steps: Steps, step: int, row: int, shares: Float64, chance: float
+) -> Item:
     source, target = int(steps.sources[step]), int(steps.targets[step])
     number, found = int(steps.numbers[step]), graph.attribute(row)
-    share = float(shares[number])
-    who, other = entity_name(graph, source), entity_name(graph, target)
     reason = (
-        f"{who} {relation_text(graph, number)} {other}, and {share:.0%} of such pairs have the "
-        f"same {humanise(found.property)}"
+        f"{step_said(graph, source, number, target)}, and {shares[number]:.0%} of such pairs have "
+        f"the same {humanise(found.property)}"
     )
     return Item(
-        "proposal", graph.entity_ids[source], found.property, found.value, share, share, reason,
+        "proposal", graph.entity_ids[source], found.property, found.value, chance, chance, reason,
         (), True, found.datatype, found.language,
     )  # fmt: skip

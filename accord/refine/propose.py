@@ -26,7 +26,7 @@ from accord.refine.items import Item
 from accord.refine.logistic import Logistic
 from accord.refine.reasons import proposal_items
 from accord.refine.rules import Rules
-from accord.refine.steps import Bool, Float64, Int64
+from accord.refine.steps import Bool, Float64, Int64, Trusted
 from accord.refine.texts import TextFolds
 
 FEWEST = 10
@@ -85,7 +85,9 @@ class Learnt:
         Of those of one score, p were hidden and ratio * p are missing; the rest is false.
         """
         hidden = np.minimum(self.calibration.probabilities(scores, relations), 1 - 1e-9)
-        found: Float64 = np.minimum(self.ratio * hidden / (1 - hidden), CEILING)
+        # Of n that are all right, one more is right with (n + 1) / (n + 2): no more can be known.
+        ceiling = min(CEILING, (self.found + 1) / (self.found + 2))
+        found: Float64 = np.minimum(self.ratio * hidden / (1 - hidden), ceiling)
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -236,11 +238,21 @@ def _indexed(graph: KnowledgeGraph) -> KnowledgeGraph:
     return replace(graph, **index)
 
 
-def proposed_items(graph: KnowledgeGraph, rules: Rules, found: Proposals, count: int) -> list[Item]:
-    """The first proposals as items, each with its reason and the paths that speak for it."""
-    return proposal_items(
-        graph, rules, found.triples[:count], found.scores[:count], found.probability[:count]
-    )
+def proposed_items(
+    graph: KnowledgeGraph, rules: Rules, found: Proposals, count: int, trust: Trusted
+) -> list[Item]:
+    """The first proposals as items, each with its reason and the paths that speak for it.
+
+    Args:
+        graph: The graph.
+        rules: What it teaches.
+        found: What was proposed.
+        count: How many.
+        trust: How far the triples that steps walk can be trusted.
+    """
+    first = slice(count)
+    triples, scores, chances = found.triples[first], found.scores[first], found.probability[first]
+    return proposal_items(graph, rules, triples, scores, chances, trust)
 
 
 def extracted_items(graph: KnowledgeGraph, path: str | Path, least: float = 0.5) -> list[Item]:

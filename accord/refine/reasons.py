@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from accord.graph.graph import KnowledgeGraph
@@ -9,11 +12,13 @@ from accord.refine.doubts import Doubts, flag_reason
 from accord.refine.flag import Suspicion
 from accord.refine.items import Item, Kind
 from accord.refine.rules import Rules
-from accord.refine.steps import Float64, Int64
+from accord.refine.steps import Float64, Int64, Trusted
 from accord.refine.wording import said, step_said
 
 WEAK = 0.1
 """Confidence below which a rule is not what a proposal rests on."""
+SOUND = 0.8
+"""Trust below which a triple is said to look wrong itself."""
 
 
 def flag_items(graph: KnowledgeGraph, rules: Rules, found: Suspicion, rows: Int64) -> list[Item]:
@@ -35,7 +40,12 @@ def flag_items(graph: KnowledgeGraph, rules: Rules, found: Suspicion, rows: Int6
 
 
 def proposal_items(
-    graph: KnowledgeGraph, rules: Rules, triples: Int64, scores: Float64, chances: Float64
+    graph: KnowledgeGraph,
+    rules: Rules,
+    triples: Int64,
+    scores: Float64,
+    chances: Float64,
+    trust: Trusted,
 ) -> list[Item]:
     """Proposals with the rule or path that each rests on, in the order given.
 
@@ -45,56 +55,82 @@ def proposal_items(
         triples: (N, 3).
         scores: (N,).
         chances: (N,) probabilities.
+        trust: How far the triples that steps walk can be trusted.
     """
-    none = np.zeros(len(triples), dtype=np.int64)
-    walks = rules.walks(triples, none)
-    sure, place = walks.best(len(triples))
+    known = _Grounds(graph, rules, trust).of(triples)
     items = []
-    for i, row in enumerate(triples):
-        triple = tuple(int(x) for x in row)
-        grounds = [_beside(graph, rules, row)]
-        if place[i] >= 0:
-            at = place[i]
-            first, second = int(walks.first[at]), int(walks.second[at])
-            way = _path(graph, triple, first, int(walks.middle[at]), second)
-            grounds.append((float(sure[i]), way))
-        known = sorted((ground for ground in grounds if ground[1]), reverse=True)
-        reason = _ground(graph, triple, known)
-        evidence = [text for _, text in known]
-        items.append(
-            _item(graph, "proposal", triple, float(scores[i]), float(chances[i]), reason, evidence)
-        )
+    for row, grounds, score, chance in zip(
+        triples.tolist(), known, scores.tolist(), chances.tolist(), strict=True
+    ):
+        evidence = [ground.text for ground in grounds]
+        reason = _ground(graph, tuple(row), grounds)
+        items.append(_item(graph, "proposal", tuple(row), score, chance, reason, evidence))
     return items
 
 
-Ground = tuple[float, str]
-"""(confidence, what it is): in how many of the cases like it the relation holds too."""
+@dataclass(frozen=True)
+class _Ground:
+    """Triples that a proposal rests on."""
+
+    sure: float
+    """In how many of the cases like it the relation holds too."""
+    text: str
+    doubtful: str
+    """The one of them that looks wrong itself; empty for none."""
 
 
-def _path(
-    graph: KnowledgeGraph, triple: tuple[int, ...], first: int, middle: int, second: int
-) -> str:
-    one = step_said(graph, triple[0], first, middle)
-    return f"{one}; {step_said(graph, middle, second, triple[2])}"
+@dataclass(frozen=True)
+class _Grounds:
+    """Finds what proposals rest on."""
+
+    graph: KnowledgeGraph
+    rules: Rules
+    trust: Trusted
+
+    def of(self, triples: Int64) -> list[list[_Ground]]:
+        """Of each triple the surest path and the surest step beside it, the surer one first."""
+        walks = self.rules.walks(triples, np.zeros(len(triples), dtype=np.int64))
+        head, _, tail = triples.T
+        ways = (
+            (head[walks.rows], walks.first, walks.middle),
+            (walks.middle, walks.second, tail[walks.rows]),
+        )
+        right = self.trust(*ways[0]) * self.trust(*ways[1])
+        _, place = replace(walks, confidence=walks.confidence * right).best(len(triples))
+        found = []
+        for row, at in zip(triples, place.tolist(), strict=True):
+            grounds = self._beside(row)
+            if at >= 0:
+                steps = [tuple(int(column[at]) for column in way) for way in ways]
+                grounds.append(self._ground(float(walks.confidence[at]), steps))
+            found.append(sorted(grounds, key=lambda ground: (bool(ground.doubtful), -ground.sure)))
+        return found
+
+    def _beside(self, row: Int64) -> list[_Ground]:
+        """The step between the ends that most often goes with the relation."""
+        _, numbers = self.rules.steps.between(row[:1], row[2:])
+        if not len(numbers):
+            return []
+        relation = np.full(len(numbers), row[1])
+        sure = self.rules.entailments.confidence(numbers, relation, np.zeros_like(numbers))
+        best = int(sure.argmax())
+        return [self._ground(float(sure[best]), [(int(row[0]), int(numbers[best]), int(row[2]))])]
+
+    def _ground(self, sure: float, steps: Sequence[tuple[int, ...]]) -> _Ground:
+        texts = [step_said(self.graph, *step) for step in steps]
+        right = self.trust(*np.array(steps, dtype=np.int64).T)
+        doubtful = texts[int(right.argmin())] if right.min() < SOUND else ""
+        return _Ground(sure, "; ".join(texts), doubtful)
 
 
-def _beside(graph: KnowledgeGraph, rules: Rules, row: Int64) -> Ground:
-    """The step between the ends that most often goes with the relation."""
-    _, numbers = rules.steps.between(row[:1], row[2:])
-    if not len(numbers):
-        return 0.0, ""
-    relation = np.full(len(numbers), row[1])
-    sure = rules.entailments.confidence(numbers, relation, np.zeros_like(numbers))
-    best = int(sure.argmax())
-    return float(sure[best]), step_said(graph, int(row[0]), int(numbers[best]), int(row[2]))
-
-
-def _ground(graph: KnowledgeGraph, triple: tuple[int, ...], known: list[Ground]) -> str:
+def _ground(graph: KnowledgeGraph, triple: tuple[int, ...], known: list[_Ground]) -> str:
     """The sentence that stands for a proposal: the triple and what speaks most for it."""
     text = said(graph, *triple)
-    if not known or known[0][0] < WEAK:
+    if not known or known[0].sure < WEAK:
         return f"{text}: no rule gives it by itself; its ends fit by all that the graph teaches"
-    return f"{text}: so it is in {known[0][0]:.0%} of cases like this: {known[0][1]}"
+    first = known[0]
+    but = f"; but '{first.doubtful}' looks wrong itself" if first.doubtful else ""
+    return f"{text}: so it is in {first.sure:.0%} of cases like this: {first.text}{but}"
 
 
 def _item(

@@ -25,6 +25,7 @@ from accord.refine.calibrate import expected_precision, next_precision
 from accord.refine.duplicates import propose_duplicates
 from accord.refine.flag import FlagConfig, Suspicion, check_size, judge_triples
 from accord.refine.folds import FoldConfig, StructureFolds
+from accord.refine.grounds import Trust, weakened
 from accord.refine.items import Item
 from accord.refine.propose import (
     Proposals,
@@ -201,6 +202,8 @@ def scan_graph(
     wrong = judge_triples(graph, rules, vectors, asked, judge, texts, wanted_shapes)
     wanted = ProposeConfig(folds=folds, missing=config.missing, seed=config.seed)
     missing = propose_triples(graph, rules, vectors, wanted, texts, states)
+    trust = Trust.of(graph, wrong)
+    missing = weakened(rules, missing, trust, config.least)
     rows = wrong.order()[: config.most]
     rows = rows[wrong.probability[rows] >= config.least]
     count = int((missing.probability >= config.least).sum())
@@ -208,9 +211,9 @@ def scan_graph(
         *flag_items(graph, rules, wrong, rows),
         *_kept([] if wrong.breaches is None else wrong.breaches.attributes, config),
         *_kept(flag_attributes(graph), config),
-        *proposed_items(graph, rules, missing, min(count, config.most)),
+        *proposed_items(graph, rules, missing, min(count, config.most), trust.steps),
         *told,
-        *_kept(propose_attributes(graph, rules.steps), config),
+        *_kept(propose_attributes(graph, rules.steps, trust.steps), config),
         *_kept(propose_duplicates(graph, rules.steps), config),
     ]
     how = None if "text" not in wrong.arms else "in-sample" if texts is None else "folds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from accord.graph.builder import triple_keys
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
+Trusted = Callable[[Int64, Int64, Int64], Float64]
+"""How far steps can be trusted, by (N,) sources, numbers and targets: (N,) from 0 to 1."""
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from accord.graph.builder import GraphBuilder
 from accord.graph.graph import KnowledgeGraph
 from accord.refine.amounts import amounts
-from accord.refine.attributes import flag_attributes
+from accord.refine.attributes import flag_attributes, propose_attributes
 from accord.refine.doubts import Doubts
 from accord.refine.flag import Suspicion
+from accord.refine.grounds import Trust, weakened
 from accord.refine.items import Item
+from accord.refine.propose import Learnt, Proposals
 from accord.refine.reasons import flag_items, proposal_items
 from accord.refine.rules import EVIDENCE, Rules
+from accord.refine.steps import Steps
 
 COUNT = 12
 
@@ -102,7 +107,8 @@ def test_a_flag_says_its_triple_and_its_first_doubt(graph: KnowledgeGraph, rules
 def proposed(graph: KnowledgeGraph, rules: Rules, *triple: str) -> Item:
     row = [graph.entity(triple[0]), graph.relation(triple[1]), graph.entity(triple[2])]
     asked = np.array([row], dtype=np.int64)
-    return proposal_items(graph, rules, asked, np.zeros(1), np.array([0.9]))[0]
+    trust = Trust.of(graph, judged(graph, rules, {}))
+    return proposal_items(graph, rules, asked, np.zeros(1), np.array([0.9]), trust.steps)[0]
 
 
 def test_a_proposal_says_stored_triples_and_in_how_many_cases(
@@ -147,3 +153,47 @@ def test_numbers_without_a_datatype_count_and_codes_do_not() -> None:
     found = amounts(["1,200 km", "3 km", "4.5 km", "-2 km"])
     assert found is not None and found.numbers.tolist() == [1200.0, 3.0, 4.5, -2.0]
     assert amounts(["2001-13-01"] * 5) is None
+
+
+def test_what_rests_on_a_triple_that_looks_wrong_is_less_probable(
+    graph: KnowledgeGraph, rules: Rules
+) -> None:
+    plain = judged(graph, rules, {})
+    chance = np.full(len(plain.triples), 0.1)
+    chance[-1] = 0.91  # town2 weds bass5
+    trust = Trust.of(graph, replace(plain, probability=chance))
+    ends = [["bass5", "weds", "town2"], ["alto7", "weds", "town2"], ["bass1", "lives_in", "town3"]]
+    asked = np.array([[graph.entity(h), graph.relation(r), graph.entity(t)] for h, r, t in ends])
+    found = Proposals(asked, np.array([2.0, 1.0, 0.0]), np.array([0.9, 0.8, 0.7]), None)
+    after = weakened(rules, found, trust, least=0.75)
+    assert after.triples.tolist() == asked[[1, 2, 0]].tolist()
+    assert after.probability.tolist() == pytest.approx([0.8, 0.7, 0.09])
+    none = np.zeros(1)
+    (item,) = proposal_items(graph, rules, asked[:1], none, none, trust.steps)
+    assert item.reason.endswith("town2 weds bass5; but 'town2 weds bass5' looks wrong itself")
+
+
+def test_a_value_that_comes_by_a_wrong_triple_is_less_probable() -> None:
+    builder = GraphBuilder("shared")
+    for i in range(30):
+        builder.triple(f"town{i}", "part_of", f"land{i}")
+        builder.attribute(f"land{i}", "zone", str(i))
+        if i != 4:
+            builder.attribute(f"town{i}", "zone", str(i))
+    graph = builder.build()
+    steps = Steps.of(graph.triples, graph.num_entities, 1)
+    (full,) = propose_attributes(graph, steps)
+    (half,) = propose_attributes(graph, steps, lambda *ends: np.full(len(ends[0]), 0.5))
+    assert full.probability and half.probability == pytest.approx(full.probability / 2)
+    assert full.reason == "town4 part of land4, and 97% of such pairs have the same zone"
+
+
+def test_few_hidden_triples_bound_what_can_be_stated() -> None:
+    class Sure:
+        def probabilities(self, scores: object, relations: object) -> object:
+            return np.ones(1)
+
+    learnt = Learnt(None, Sure(), None, {}, 12, 11, 1.0)  # type: ignore[arg-type]  # a stand-in
+    assert learnt.probabilities(np.zeros(1), np.zeros(1, dtype=np.int64)) == pytest.approx(12 / 13)
+    many = replace(learnt, found=1000)
+    assert many.probabilities(np.zeros(1), np.zeros(1, dtype=np.int64)) == pytest.approx(0.99)
