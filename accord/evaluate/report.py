@@ -146,7 +146,7 @@ def _what(run: Run) -> str:
         + (f" ({', '.join(sizes)})" if sizes else "")
         + (f" by the recipe {recipe}" if isinstance(recipe, str) and recipe else "")
         + "."
-        + (" What stands before and after was measured by the same program." if twice else "")
+        + (" What stands before and after was measured by the same code." if twice else "")
     )
 
 

@@ -26,8 +26,8 @@ h3{font-size:1rem;margin:1.6em 0 .3em}
 p{margin:.4em 0 1em;max-width:44em}
 .soft,figcaption,.note{color:var(--soft)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(172px,1fr));gap:14px;margin:26px 0}
-.tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 15px}
-.tile b{display:block;font-size:1.28rem;line-height:1.4;white-space:nowrap;letter-spacing:-.02em;
+.tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 12px}
+.tile b{display:block;font-size:1.18rem;line-height:1.4;white-space:nowrap;letter-spacing:-.03em;
 font-variant-numeric:tabular-nums}
 .tile span{color:var(--soft);font-size:.86rem}
 .scroll{overflow-x:auto;margin:.8em 0 1.2em}

@@ -108,22 +108,21 @@ def _hops(name: str) -> str:
 
 
 def _how(models: list[Column]) -> str:
-    """How the questions were put, to each model by itself where that differs."""
-    ways = {
-        model.label: "; ".join(dict.fromkeys(map(_way, model.results)))
-        for model in models
-        if model.results
-    }
-    if len(set(ways.values())) == 1:
-        return f"All {next(iter(ways.values()))}." if any(ways.values()) else ""
-    told = "; ".join(f"{label}: {way}" for label, way in ways.items() if way)
+    """How the questions were put, and to which models where that differs."""
+    ways: dict[str, list[str]] = {}
+    for model in models:
+        for way in dict.fromkeys(map(_way, model.results)):
+            ways.setdefault(way, []).append(model.label)
+    if len(ways) == 1:
+        return "".join(f"All {way}." for way in ways if way)
+    told = "; ".join(f"{', '.join(labels)}: {way}" for way, labels in ways.items() if way)
     return f"How they were put – {told}." if told else ""
 
 
 def _way(result: Mapping[str, Any]) -> str:
     way = MODES.get(str(result.get("mode")), "")
     shots = sum(numbers([result], ("shots",)))
-    return way + (f", with {shots:.0f} solved examples before" if way and shots else "")
+    return way + (f" ({shots:.0f} solved examples shown)" if way and shots else "")
 
 
 def _metrics() -> list[Metric | str]:
