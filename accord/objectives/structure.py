@@ -82,8 +82,9 @@ class StructureBatch:
     triples: TripleExample
     candidates: Int64
     """(C,) distinct entity idx."""
-    masked: npt.NDArray[np.bool_]
-    """(B, C) candidates that do not compete: known answers, the triple's own tail among them."""
+    masked: npt.NDArray[np.bool_] | None
+    """(B, C) drawn candidates that are no negatives: known answers, the triple's own tail among
+    them. None where all entities are candidates: there the known answers compete."""
     seed: int
     """Of dropout."""
 
@@ -93,8 +94,9 @@ class Structure(Stateless):
 
     Source: RotatE (arXiv 1902.10197), equation 5, for self-adversarial negatives; Lacroix et al.
     2018 (arXiv 1806.07297) for all entities as candidates, inverse relations and N3. Differs from
-    them: known answers in train are never negatives; drawn negatives are shared by the triples of
-    a step, so that scores are one matrix product; TransE's vectors are not held at unit length.
+    them: known answers in train are never drawn as negatives; drawn negatives are shared by the
+    triples of a step, so that scores are one matrix product; TransE's vectors are not held at unit
+    length.
 
     Args:
         source: Where triples come from, in both directions.
@@ -120,11 +122,11 @@ class Structure(Stateless):
         config, count = self.config, self.source.graph.num_entities
         drawn = self.source.draw(step, config.batch_size)
         rng = np.random.default_rng([self.source.seed, step, 11])
-        if 0 < config.negatives < count:
-            candidates = np.sort(rng.choice(count, size=config.negatives, replace=False))
-        else:
-            candidates = np.arange(count)
-        masked = self.source.known(drawn.heads, drawn.relations, candidates)
+        candidates, masked = np.arange(count), None
+        if config.negatives:
+            if config.negatives < count:
+                candidates = np.sort(rng.choice(count, size=config.negatives, replace=False))
+            masked = self.source.known(drawn.heads, drawn.relations, candidates)
         return StructureBatch(drawn, candidates, masked, int(rng.integers(2**31)))
 
     def requests(self, batch: StructureBatch) -> Requests:
@@ -138,13 +140,15 @@ class Structure(Stateless):
         queries = self._dropped(compose(config.model, heads, relations), batch.seed)
         every = len(batch.candidates) == len(entities)
         others = entities if every else entities[self._index(batch.candidates)]
-        masked = torch.from_numpy(batch.masked).to(entities.device)
-        right = pair_scores(config.model, queries, tails, config.norm)  # (B,)
-        wrong = all_scores(config.model, queries, others, config.norm)  # (B, C)
-        if config.negatives:
-            value = self_adversarial(right, wrong, masked, config.margin, config.adversarial)
+        scores = all_scores(config.model, queries, others, config.norm)  # (B, C)
+        if batch.masked is None:
+            # Other known answers compete: where they did not, each score could grow without end,
+            # and the vectors learnt train by heart (dev/LOG.md, 2026-11-22).
+            value = functional.cross_entropy(scores, self._index(batch.triples.tails))
         else:
-            value = one_against_all(right, wrong, masked)
+            masked = torch.from_numpy(batch.masked).to(entities.device)
+            right = pair_scores(config.model, queries, tails, config.norm)  # (B,)
+            value = self_adversarial(right, scores, masked, config.margin, config.adversarial)
         parts = {"fit": float(value.detach())}
         if config.regularization:
             size = self._cubes(heads, relations, tails)
@@ -203,22 +207,6 @@ class Structure(Stateless):
 def structure_of(objectives: Iterable[Objective]) -> Structure | None:
     """The structure objective among some, if there is one."""
     return next((o for o in objectives if isinstance(o, Structure)), None)
-
-
-def one_against_all(right: torch.Tensor, wrong: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the right answer among candidates.
-
-    Args:
-        right: (B,) scores of the right answers.
-        wrong: (B, C) scores of candidates.
-        masked: (B, C) bool: candidates that do not compete, the right answer among them.
-
-    Returns:
-        Scalar: mean over B of -log softmax, nats.
-    """
-    others = wrong.masked_fill(masked, -torch.inf)
-    total = torch.logsumexp(torch.cat([right[:, None], others], dim=1), dim=1)
-    return (total - right).mean()
 
 
 def self_adversarial(
