@@ -115,10 +115,11 @@ class _Rows:
         """The different tokens at a depth of rows that begin alike."""
         # Sorted rows: only the first can end here, and equal tokens are neighbours.
         low += low < high and int(self.length[low]) == depth
-        found = self.ids[self.begin[low:high] + depth]
+        found = self.ids[self.begin[low:high] + depth].astype(np.int64)
         new = np.ones(len(found), dtype=np.bool_)
         new[1:] = found[1:] != found[:-1]
-        return found[new].astype(np.int64)
+        different: Int64 = found[new]
+        return different
 
     def narrow(self, low: int, high: int, depth: int, token: int) -> tuple[int, int]:
         """The rows of a range that go on with a token."""
