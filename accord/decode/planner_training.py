@@ -36,6 +36,9 @@ PAIR = 0.3
 """How much a pair of steps is trusted, beside 1 for a step in its place."""
 FEW = 5.0
 """How much faster the few weights of topics and of likeness learn."""
+ANYWHERE = 3
+"""Of so many readings one competes with paths from anywhere and not from its topic alone: in a
+dialogue the question has to say which of two entities in play it is about."""
 MOST_PATHS = 6000
 """Paths that compete in training, at most; those that are right are always among them."""
 
@@ -190,7 +193,7 @@ def _rows(
 ) -> _Rows:
     offsets, features, topics, first, gold = [0], list[Int64](), list[Float32](), [], []
     alike: list[Float32] = []
-    none = np.zeros(0, dtype=np.int64)
+    none, anywhere = np.zeros(0, dtype=np.int64), np.arange(len(schema), dtype=np.int64)
     for item in asked:
         right = np.array(sorted(place[path] for path in item.paths), dtype=np.int64)
         for mention in item.mentions:
@@ -201,7 +204,8 @@ def _rows(
                 features.append(mine)
                 alike.append(likeness(said))
                 topics.append(topic_features(mention, candidate.score, known))
-                first.append(schema.at(candidate.entity))
+                far = len(first) % ANYWHERE == 0
+                first.append(anywhere if far else schema.at(candidate.entity))
                 gold.append(right if candidate.entity in item.topics else none)
         offsets.append(len(features))
     return _Rows(np.array(offsets), features, np.array(topics), first, gold, alike)
