@@ -105,7 +105,7 @@ class _Rows:
     def size(self) -> int:
         """Bytes of its arrays."""
         arrays = (self.options, self.first, self.begin, self.length, self.ids, self.after)
-        return sum(array.nbytes for array in arrays)
+        return sum(part.nbytes for part in arrays)
 
     def token(self, row: int, depth: int) -> int:
         """The row's token at a depth; -1 behind its end."""
