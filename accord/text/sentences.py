@@ -14,16 +14,22 @@ LONGEST = 600
 AHEAD = 2
 """So many of the longest sentences must follow before a cut is sure."""
 # A full stop ends a sentence before a space and a letter that is not small; it does not after one
-# capital (J. Smith) or within a word of stops (U.S.). Wide stops need no space. A line that goes on
-# with a small letter is a line of a paragraph.
+# capital alone (J. Smith) or within a word of stops (U.S.). Wide stops need no space. A line that
+# goes on with a small letter is a line of a paragraph.
 END = re.compile(
     r"\n[^\S\n]*(?=\n)\s*|\n\s*+(?![a-zß-ÿ])|(?<=[。！？])"
-    r"|(?<![\s.]\S)(?<![A-ZÀ-Þ])[.!?…]+[\"'”»)\]]*\s+(?=[^\sa-zß-ÿ])"
+    r"|(?<![\s.]\S)(?<!\b[A-ZÀ-Þ])[.!?…؟۔।]+[\"'”»)\]]*\s+(?=[^\sa-zß-ÿ])"
 )
 TITLE = re.compile(
     r"\b(?:Dr|Mr|Mrs|Ms|Mme|Prof|St|Ste|Mt|Ft|Gen|Col|Maj|Capt|Lt|Sgt|Rev|Gov|Sen|Rep|Pres)$"
 )
 """Short forms that a name follows: their full stop ends no sentence."""
+NUMBERED = re.compile(
+    r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|[Nn]os?|[Vv]ols?|pp?|[Ff]igs?|approx|ca)$"
+)
+"""Short forms whose full stop ends no sentence where a number follows, as in "Nov. 7"."""
+SHORT = 8
+"""Characters of a short form at most, and the one before it."""
 Names = Callable[[str], Iterable[tuple[int, int]]]
 """Where names stand in a text, from left to right; they do not overlap."""
 
@@ -94,13 +100,17 @@ def _places(text: str, start: int, longest: int, names: Names | None) -> Iterato
 
 
 def _ends(text: str, whole: list[tuple[int, int]]) -> Iterator[int]:
-    """Ends of sentences; none behind a title or within a name."""
+    """Ends of sentences; none behind a short form or within a name."""
     for match in END.finditer(text):
-        is_title = match[0][:1] == "." and TITLE.search(
-            text, max(0, match.start() - 5), match.start()
-        )
-        if not is_title and _around(match.end(), whole) is None:
+        is_short = match[0][:1] == "." and _is_short(text, match.start(), match.end())
+        if not is_short and _around(match.end(), whole) is None:
             yield match.end()
+
+
+def _is_short(text: str, stop: int, follows: int) -> bool:
+    """Whether a full stop is that of a short form, by what follows it."""
+    forms = (TITLE, NUMBERED) if text[follows].isdigit() else (TITLE,)
+    return any(form.search(text, max(0, stop - SHORT), stop) for form in forms)
 
 
 def _around(cut: int, whole: list[tuple[int, int]]) -> tuple[int, int] | None:

@@ -50,6 +50,11 @@ def said(text: str) -> list[str]:
         ("He left the\nhouse. She\nstayed.", ["He left the\nhouse.", "She\nstayed."]),
         ("A title\n\nof two lines\nAnd text.", ["A title", "of two lines", "And text."]),
         ("- one\n- two", ["- one", "- two"]),
+        ("Born on Nov. 7, 1867. No. 5 won.", ["Born on Nov. 7, 1867.", "No. 5 won."]),
+        ("It was in Nov. The end.", ["It was in Nov.", "The end."]),
+        ("In the USA. By J. Doe, U.S. Army.", ["In the USA.", "By J. Doe, U.S. Army."]),
+        ("É. Zola (A. K. Roe) in 250 BC. So.", ["É. Zola (A. K. Roe) in 250 BC.", "So."]),
+        ("أين؟ هنا۔ यहाँ। वहाँ", ["أين؟", "هنا۔", "यहाँ।", "वहाँ"]),
     ],
 )  # fmt: skip
 def test_titles_and_lines_of_a_paragraph_end_no_sentence(text: str, expected: list[str]) -> None:
