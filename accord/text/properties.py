@@ -42,6 +42,13 @@ SAID = {
 """How sentences say what properties are called; any other word stands for itself."""
 UNIT_SAYS = {"km²": "area", "mi²": "area", "ha": "area", "m²": "area", "people": "population"}
 """What a unit tells of the property, where the sentence does not."""
+LENGTHS = frozenset(("km", "mi", "m", "cm", "ft"))
+MEASURES = {
+    "population": frozenset(("people",)),
+    "area": frozenset(("km²", "mi²", "ha", "m²")),
+    **dict.fromkeys(("height", "elevation", "altitude", "length", "width", "depth"), LENGTHS),
+}
+"""Units of what a property's word says; a value in any other unit is not of that property."""
 TYPES: dict[str, Kind] = {
     XSD + "date": "date",
     XSD + "dateTime": "date",
@@ -145,6 +152,8 @@ def _said(text: str, value: Value, prop: Property) -> Iterator[tuple[int, int]]:
         return
     places = []
     for word in prop.words:
+        if value.unit and value.unit not in MEASURES.get(word, (value.unit,)):
+            return
         said = SAID.get(word, (word,))
         pattern = "|".join(re.escape(form) for form in said)
         hits = [m.span() for m in re.finditer(rf"\b(?:{pattern})s?\b", text, re.I)]

@@ -15,11 +15,17 @@ MONTHS = (
 )
 _MONTH = "|".join(f"{name}|{name[:3]}\\.?" for name in MONTHS)
 _YEAR = r"(?:1\d|20)\d\d"
-DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?({_MONTH})\b,? ({_YEAR})\b", re.I)
+DAY_FIRST = re.compile(
+    rf"\b(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?({_MONTH})(?!\w),? ({_YEAR})\b", re.I
+)
 MONTH_FIRST = re.compile(rf"\b({_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?,? ({_YEAR})\b", re.I)
 ISO = re.compile(rf"(?<![\w-])({_YEAR})-(\d\d)-(\d\d)(?![\w-])")
-MONTH_YEAR = re.compile(rf"\b({_MONTH}) ({_YEAR})\b", re.I)
-SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+MONTH_YEAR = re.compile(rf"\b({_MONTH}),? ({_YEAR})\b", re.I)
+SCALES = {
+    **{"thousand": 3, "million": 6, "billion": 9, "trillion": 12},
+    **{"k": 3, "m": 6, "mn": 6, "bn": 9},
+}
+"""Zeros; the short ones are read behind an amount of money only."""
 UNITS = {
     "km²": ("km²", "km2", "square kilometre", "square kilometer", "sq km"),
     "mi²": ("square mile", "sq mi"),
@@ -39,12 +45,16 @@ UNITS = {
     "EUR": ("euro",),
 }
 """How units are written, in the singular."""
-CURRENCIES = {"$": "USD", "€": "EUR"}
+CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP"}
 _WRITTEN = {form: unit for unit, forms in UNITS.items() for form in forms}
 _FORMS = "|".join(re.escape(form) for form in sorted(_WRITTEN, key=len, reverse=True))
+# Not a value: part of a word (1990s, 21st), a range (3–5), a time or fraction (12:30, 3/4), a rate
+# (20 people per km²). What may follow is taken whole or not at all (?+), so none of these gets by.
 NUMBER = re.compile(
-    r"(?<![\w.,$€-])([$€]?)(-?(?:\d{1,3}(?:[, \u00a0\u202f]\d{3})+|\d+)(?:\.\d+)?)(?![\d.,-]*\d)"
-    rf"(?:[ \u00a0](thousand|million|billion|trillion)\b)?(?:[ \u00a0-]?({_FORMS})s?(?!\w))?",
+    r"(?<![\w.,$€£−–-])(?<!\d[:/])([$€£])?"
+    r"([-−]?(?:\d{1,3}(?:[, \u00a0\u202f]\d{3})+|\d+)(?:\.\d+)?)(?![\d.,−–-]*\d)(?![:/]\d)"
+    r"(?:[ \u00a0](thousand|million|billion|trillion)\b|(?(1)[ \u00a0]?(k|m|mn|bn)\b|(?!)))?+"
+    rf"(?:[ \u00a0-]?({_FORMS})s?(?!\w))?+(?!\w|[ \u00a0]?(?:/|per\b))",
     re.I,
 )
 
@@ -67,6 +77,7 @@ def values(text: str) -> list[Value]:
 
     Dates are read as English writes them, or as 2026-11-21. Commas and spaces divide thousands, a
     full stop the decimals. A bare number of four digits from 1000 to 2099 is taken for a year.
+    Ranges, rates, fractions and times of day are left out.
 
     Args:
         text: A sentence.
@@ -108,9 +119,10 @@ def _month(name: str) -> int:
 
 def _numbers(text: str) -> Iterator[Value]:
     for match in NUMBER.finditer(text):
-        currency, digits, scale, written = match.groups()
-        unit = CURRENCIES.get(currency, "") or _WRITTEN.get((written or "").lower(), "")
-        plain = re.sub(r"[, \u00a0\u202f]", "", digits)
+        currency, digits, long, short, written = match.groups()
+        scale = long or short
+        unit = CURRENCIES.get(currency or "", "") or _WRITTEN.get((written or "").lower(), "")
+        plain = re.sub(r"[, \u00a0\u202f]", "", digits).replace("−", "-")
         bare = plain == digits and not (unit or scale)
         if bare and re.fullmatch(_YEAR, digits):
             yield Value(*match.span(), "gYear", digits)

@@ -36,6 +36,14 @@ PROPERTIES = (
         ("2 194.05 km²", [("decimal", "2194.05", "km²")]),
         ("$5 billion, 3.50%", [("integer", "5000000000", "USD"), ("decimal", "3.5", "%")]),
         ("version 1.2.3, a-5, x9, 12,5", []),
+        ("born 7 Nov. 1867", [("date", "1867-11-07", "")]),
+        ("in November, 1867", [("gYearMonth", "1867-11", "")]),
+        ("$5.3bn", [("integer", "5300000000", "USD")]),
+        ("£20k, 2m", [("integer", "20000", "GBP"), ("integer", "2", "m")]),
+        ("\u22125 m", [("integer", "-5", "m")]),
+        ("in the 1990s, 21st, 1e5, 12:30, 3/4, 7/11/1867, 3\u20135 m, 1990\u20131995", []),
+        ("20,000 people per km², 30/km²", []),
+        ("7 per cent", [("integer", "7", "%")]),
     ],
 )
 def test_values_are_typed(text: str, expected: list[tuple[str, str, str]]) -> None:
@@ -75,6 +83,9 @@ def test_values_lie_in_the_text_and_apart(text: str) -> None:
             [("Ann", "birthDate", "1980-05-01", ""), ("Oslo", "inception", "1048", "")],
         ),
         ("Ann saw 13 ships in 1990.", ("Ann",), []),
+        ("Tokyo has a population of 2.1m.", ("Tokyo",), []),
+        ("The area of Tokyo is 30 m high.", ("Tokyo",), []),
+        ("The population of Tokyo is 6,000 people per km².", ("Tokyo",), []),
         ("The area of Tokyo is great.", ("Tokyo",), []),
     ],
 )
