@@ -20,16 +20,19 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) of a JSONL file, plain or gzipped; blank lines are passed over.
 
     Raises:
-        DataError: The file cannot be read, or a line is no JSON object; the message names it.
+        DataError: The file cannot be read, or a line is no JSON object or holds half a character;
+            the message names it.
     """
     opened = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
-        with opened(path, "rt", encoding="utf-8") as lines:
+        with opened(path, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
                 record = json.loads(line)
+                if "\\u" in line:  # an escape may be half of a character, which no model reads
+                    json.dumps(record, ensure_ascii=False).encode()
                 if not isinstance(record, dict):
                     raise DataError("a line must be one JSON object", path, number)
                 yield number, record

@@ -5,6 +5,7 @@ Source: Mintz et al. 2009: a sentence that names two entities of a triple is tak
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -64,9 +65,9 @@ class DistantSource:
             name = one_line(entity_name(self.graph, entity))
             if not description:
                 continue
-            own = description.find(name)
-            text = description if own >= 0 else f"{name}: {description}"
-            start = max(own, 0)
+            own = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", description)  # no part of a word
+            text = description if own else f"{name}: {description}"
+            start = own.start() if own else 0
             span = LabelledSpan(start, start + len(name), "", self.graph.entity_ids[entity])
             around = [
                 s for s in self._spans(self.index.find(text))

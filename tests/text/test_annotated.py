@@ -117,6 +117,7 @@ def test_a_file_of_ones_own_comes_back(tmp_path: Path) -> None:
         ({"relations": [{"head": 0, "tail": 1}]}, "no field 'relation'"),
         ({"split": "dev"}, "split is 'dev'"),
         ({"text": 3}, "text must be a string"),
+        ({"text": "Ōsaka lies in Japan \ud83d."}, "surrogates not allowed"),
         ({"spans": {"start": 0}}, "spans must be a list, not {'start': 0}"),
         ({"spans": ["0-3"]}, "spans must hold objects, not '0-3'"),
         ({"relations": "r"}, "relations must be a list, not 'r'"),
@@ -131,6 +132,23 @@ def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], messag
     with pytest.raises(DataError) as error:
         read_annotated(file)
     assert f"{file}:2: " in error.value.message and message in error.value.message
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text(json.dumps(LINE), encoding="utf-8-sig")
+    assert read_annotated(tmp_path / "own.jsonl")[0].mentions.text == LINE["text"]
+
+
+def test_a_description_that_has_the_name_within_a_word_is_put_behind_it() -> None:
+    builder = GraphBuilder("words")
+    builder.entity("iran", "Iran", "Iranian towns lie in Iran.")
+    builder.entity("art", "Art", "Party.")
+    builder.triple("iran", "likes", "art")
+    graph = builder.build()
+    first, second = DistantSource(graph, MentionIndex(graph)).descriptions()
+    spans = first.mentions.spans
+    assert [(s.start, s.end) for s in spans if s.entity == "iran"] == [(21, 25)]
+    assert second.mentions.text == "Art: Party." and second.mentions.spans[0].end == 3
 
 
 def test_cut_and_empty_files(tmp_path: Path) -> None:
