@@ -3,7 +3,7 @@
     python benchmarks/kale.py [--sets umls-2h ...] [--arms sft kale ...] [--seeds 3] [--quick]
 
 For each set: questions with template rationales, split by the entities of their paths; one run that
-learns every fact on the paths in the recipe's two forms, and no question; from that one checkpoint
+learns every fact on the paths in the recipe's forms, and no question; from that one checkpoint
 every arm, with the same steps, questions a step and trials of the learning rate on valid, each
 stopped at its own best on valid. Measured on test: exact match, known and incorrect (a) over the
 facts that the checkpoint knew before tuning, the same for every arm, and (b) over those that the

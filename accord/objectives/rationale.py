@@ -57,8 +57,9 @@ class RationaleConfig:
     facts: float = 0.0
     """Weight of the cross-entropy on one-hop questions over the graph's train triples."""
     fact_form: Literal["answer", "both"] = "answer"
-    """answer: a one-hop question and its answers; both: also the answers in a statement, behind
-    another fact's question and statement: where a rationale's second step stands."""
+    """answer: a one-hop question and its answers; both: also the answers in a statement, in both
+    places of a rationale: behind a question that names its subject, and behind a statement that
+    leads there."""
     fact_rows: int = 16
     """One-hop questions a step."""
     fact_limit: int = 20_000
