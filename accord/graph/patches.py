@@ -102,6 +102,8 @@ class LogEntry:
     """Whether a later entry rolled this patch back."""
     patch: str = ""
     """The patch's digest; empty for a rollback."""
+    who: str = ""
+    """Who applied or undid it; empty where nobody said so."""
 
     @property
     def active(self) -> bool:

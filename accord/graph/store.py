@@ -101,7 +101,7 @@ class GraphStore(Closing):
         """
         return record_quads(self._store, held_out)
 
-    def apply(self, patch: Patch) -> LogEntry:
+    def apply(self, patch: Patch, who: str = "") -> LogEntry:
         """Applies a patch: all of it and its log entry, or nothing.
 
         Only what it really changes is kept as its delta: a statement that was there already is
@@ -111,6 +111,7 @@ class GraphStore(Closing):
         Args:
             patch: Statements to add (to train) and to remove (from every asserted graph; valid
                 and test are never touched).
+            who: Who applies it, for the log.
 
         Returns:
             The log entry, with how many statements really changed; the earlier one for a patch
@@ -132,19 +133,20 @@ class GraphStore(Closing):
             graphs = self.asserted_graphs()
             gone = dict.fromkeys(s.quad(graph) for s in patch.remove for graph in graphs)
             remove = [quad for quad in gone if quad in self._store]
-            return self._write(add, remove, note=patch.note, patch=patch.digest)
+            return self._write(add, remove, note=patch.note, patch=patch.digest, who=who)
 
     def applied(self, patch: Patch) -> LogEntry | None:
         """The entry by which a patch is in force; None where it is not."""
         same = (e for e in self._log().values() if e.active and e.patch == patch.digest)
         return next(same, None)
 
-    def rollback(self, patch_id: str, also: QuadChange = ((), ())) -> LogEntry:
+    def rollback(self, patch_id: str, also: QuadChange = ((), ()), who: str = "") -> LogEntry:
         """Undoes a patch exactly: what it added goes, what it removed comes back where it was.
 
         Args:
             patch_id: As in the log.
             also: Named graphs to drop and quads to insert in the same update, as in `change`.
+            who: Who undoes it, for the log.
 
         Returns:
             The new log entry.
@@ -171,7 +173,7 @@ class GraphStore(Closing):
                     f"roll back {blocking[-1]} first",
                 )
             note = f"rollback of {patch_id}"
-            return self._write(remove, add, also, note=note, undoes=patch_id)
+            return self._write(remove, add, also, note=note, undoes=patch_id, who=who)
 
     def change(self, drop: Sequence[str], insert: Sequence[Quad]) -> None:
         """Changes graphs beside what is asserted (proposals), in one update.
@@ -290,12 +292,14 @@ class GraphStore(Closing):
         note: str,
         undoes: str = "",
         patch: str = "",
+        who: str = "",
     ) -> LogEntry:
         """One update: the change, its delta and its log entry."""
         log, deltas = self._log(), self._delta_graphs()
         order = len(log) + 1
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        entry = LogEntry(f"p{order}", order, time, note, len(add), len(remove), undoes, patch=patch)
+        sizes = len(add), len(remove)
+        entry = LogEntry(f"p{order}", order, time, note, *sizes, undoes, patch=patch, who=who)
         delta = [*in_delta(entry.id, "added", add), *in_delta(entry.id, "removed", remove)]
         added = [*add, *delta, *log_quads(entry), *also[1]]
         self._update(

@@ -26,14 +26,14 @@ def read_log(quads: Iterable[Quad]) -> list[LogEntry]:
 
 def _entry(identifier: str, row: dict[str, str], undone: set[str]) -> LogEntry:
     numbers = {key: int(row[key]) for key in ("order", "added", "removed")}
-    texts = {key: row.get(key, "") for key in ("time", "note", "undoes", "patch")}
+    texts = {key: row.get(key, "") for key in ("time", "note", "undoes", "patch", "who")}
     return LogEntry(id=identifier, undone=identifier in undone, **numbers, **texts)  # type: ignore[arg-type]  # by name
 
 
 def log_quads(entry: LogEntry) -> Iterator[Quad]:
     """The quads by which the log keeps an entry."""
     subject = NamedNode(iris.PATCH + entry.id)
-    for key in ("order", "time", "note", "added", "removed", "undoes", "patch"):
+    for key in ("order", "time", "note", "added", "removed", "undoes", "patch", "who"):
         yield Quad(subject, NamedNode(iris.TERM + key), Literal(getattr(entry, key)), LOG)
 
 
