@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,8 @@ from accord.cli.refine_scan import scan
 
 if TYPE_CHECKING:
     from accord.graph.patches import LogEntry
+    from accord.refine.choice import Choice
+    from accord.refine.entry import Entry
     from accord.refine.patch import Applied
     from accord.refine.queue import Queue
 
@@ -23,6 +26,9 @@ app = typer.Typer(
 )
 app.command()(scan)
 Folder = Annotated[Path, typer.Option("--graph", help="Graph folder with its record.")]
+
+
+Who = Annotated[str, typer.Option(help="Who does this, for the log; default: the user's name.")]
 
 
 @app.command()
@@ -36,6 +42,14 @@ def review(
         float | None,
         typer.Option(help="Accept what is right with at least this probability, e.g. 0.95."),
     ] = None,
+    kind: Annotated[str, typer.Option(help="Only items of this kind: flag or proposal.")] = "",
+    relation: Annotated[
+        str, typer.Option(help="Only items with this relation or property (id or phrase).")
+    ] = "",
+    about: Annotated[
+        str, typer.Option(help="Only items about this entity (id or name), at either end.")
+    ] = "",
+    show: Annotated[bool, typer.Option("--show", help="Print what is open; ask nothing.")] = False,
     export: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="Write the items to .jsonl or .csv, after deciding."),
@@ -43,7 +57,8 @@ def review(
     out: Annotated[
         Path | None,
         typer.Option(
-            dir_okay=False, help="Write what is accepted as a patch: .rdfp, .ru, .cypher or .csv."
+            dir_okay=False,
+            help="Write all that is accepted as a patch: .rdfp, .ru, .cypher or .csv.",
         ),
     ] = None,
     note: Annotated[str, typer.Option(help="Why, for the log of the patch.")] = "",
@@ -53,35 +68,48 @@ def review(
     """Decides about flags and proposals: by file, above a probability, or else by keyboard.
 
     Every decision is kept at once; what was rejected is not proposed again. Accepting changes
-    nothing yet: `--out` writes a patch, and `accord refine apply` applies it.
+    nothing yet: `--out` writes a patch, and `accord refine apply` applies it. `--kind`,
+    `--relation` and `--about` say which items are asked about, shown, exported, or accepted by
+    `--above`; a file and a patch are always taken whole.
     """
-    from accord.refine.patch_files import patch_form, write_patch
+    from accord.refine.choice import Choice
+    from accord.refine.patch_files import patch_form
     from accord.refine.queue import Queue
-    from accord.refine.queue_files import export_queue, is_csv, take_file
+    from accord.refine.queue_files import is_csv, take_file, write_entries
 
     if out is not None:
         patch_form(out)
     if export is not None:
         is_csv(export)
+    choice = Choice(kind, relation, about)
+    quiet = decisions is None and above is None and export is None and out is None
+    result: dict[str, Any] = {"queue": str(queue)}
     with Queue(queue, who or _user()) as opened:
         if decisions is not None:
-            take_file(opened, decisions)
+            result["taken"] = asdict(take_file(opened, decisions))
         if above is not None:
-            opened.decide(opened.above(above))
-        if decisions is None and above is None and export is None and out is None:
-            _by_keyboard(opened)
-        result = _counts(opened)
+            chosen = _open(opened, choice)
+            result["accepted_now"] = len(opened.decide(opened.above(above, chosen)))
+        if quiet and not show:
+            _by_keyboard(opened, choice)
+        if show:
+            result |= _shown(opened, choice)
+        result |= _counts(opened, choice)
         if export is not None:
-            export_queue(opened, export)
+            write_entries(choice.of(opened.graph, opened.entries(None)), export)
             result["export"] = export
         if out is not None:
-            patch = opened.patch(note)
-            result |= {"patch": write_patch(patch, out)}
-            result |= {"add": len(patch.add), "remove": len(patch.remove)}
-    emit({"queue": str(queue), **result}, as_json, lambda: _review_text(result))
+            result |= _patched(opened, note, out)
+    emit(_without_texts(result), as_json, lambda: _review_text(result))
 
 
-def _by_keyboard(queue: Queue) -> None:
+def _open(queue: Queue, choice: Choice) -> list[Entry]:
+    """The open items that are meant; what no item at all is about is an error."""
+    found = choice.of(queue.graph, queue.entries(None))
+    return [entry for entry in found if entry.state == "proposed"]
+
+
+def _by_keyboard(queue: Queue, choice: Choice) -> None:
     """Asks at the terminal, where there is one.
 
     Raises:
@@ -91,15 +119,17 @@ def _by_keyboard(queue: Queue) -> None:
     from accord.progress import say
     from accord.refine.review import review as ask_all
 
-    if not queue.entries():
+    entries = _open(queue, choice)
+    if not entries:
         return
     if not sys.stdin.isatty():
         raise ConfigError(
             "there is no terminal to ask at",
-            "use --decisions FILE or --above P; --export FILE writes what is to decide",
+            "use --decisions FILE or --above P; --show prints what is to decide, --export FILE "
+            "writes it",
         )
     try:
-        ask_all(queue, _ask, say)
+        ask_all(queue, _ask, say, entries)
     except KeyboardInterrupt:
         say("\nstopped; what was decided is kept")
         raise
@@ -122,43 +152,103 @@ def _user() -> str:
         return ""
 
 
-def _counts(queue: Queue) -> dict[str, Any]:
+def _shown(queue: Queue, choice: Choice) -> dict[str, Any]:
+    from accord.refine.queue_files import as_row
+    from accord.refine.review import describe
+
+    entries = _open(queue, choice)
+    return {
+        "items": [as_row(entry) for entry in entries],
+        "texts": [describe(queue.graph, entry) for entry in entries],
+    }
+
+
+def _without_texts(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key != "texts"}
+
+
+def _patched(queue: Queue, note: str, out: Path) -> dict[str, Any]:
+    """Writes the patch, whose note also says where its items came from."""
+    from accord.refine.patch_files import write_patch
+    from accord.refine.telling import told_origin
+
+    origin = told_origin(queue.waiting())
+    patch = queue.patch(f"{note} ({origin})" if note and origin else note or origin)
+    sizes = {"add": len(patch.add), "remove": len(patch.remove)}
+    return {"patch": write_patch(patch, out), **sizes}
+
+
+def _counts(queue: Queue, choice: Choice) -> dict[str, Any]:
     import numpy as np
 
     from accord.refine.calibrate import next_precision
     from accord.refine.entry import STATES
 
     counts: dict[str, Any] = {state: len(queue.entries(state)) for state in STATES}
-    chances = [entry.item.probability for entry in queue.entries()]
+    chosen = _open(queue, choice)
+    chances = [entry.item.probability for entry in chosen]
     known = np.array([chance for chance in chances if chance is not None])
-    return {**counts, "expected_precision_next": next_precision(known)}
+    return {
+        **counts,
+        "chosen": len(chosen),
+        "not_applied": len(queue.waiting()),
+        "expected_precision_next": next_precision(known),
+    }
 
 
 def _review_text(result: dict[str, Any]) -> str:
     states = ("proposed", "accepted", "rejected")
-    lines = [", ".join(f"{result[state]:,} {state}" for state in states)]
+    lines = [*result.get("texts", ()), *_taken_lines(result)]
     if not any(result[state] for state in states):
-        lines = ["the queue is empty; `accord refine scan RUN --out QUEUE` fills it"]
+        lines.append("the queue is empty; `accord refine scan RUN --out QUEUE` fills it")
+        return "\n".join([*lines, *_written_lines(result)])
+    counts = ", ".join(f"{result[state]:,} {state}" for state in states)
+    chosen = result["chosen"]
+    lines.append(counts + (f"; {chosen:,} of the open ones chosen" * (chosen < result["proposed"])))
     if told := result["expected_precision_next"]:
         shares = ", ".join(f"{count}: {share:.0%}" for count, share in told.items())
         lines.append(f"right of the likeliest that are open, as stated: of {shares}")
-    if "export" in result:
-        lines.append(f"written to {result['export']}")
+    if result["not_applied"] and "patch" not in result:
+        lines.append(
+            f"{result['not_applied']:,} accepted and not in the graph yet: "
+            f"`accord refine review {result['queue']} --out patch.rdfp`"
+        )
+    return "\n".join([*lines, *_written_lines(result)])
+
+
+def _taken_lines(result: dict[str, Any]) -> list[str]:
+    lines = []
+    if "taken" in result:
+        taken = result["taken"]
+        lines.append(
+            f"decided {taken['decided']:,}, new {taken['new']:,}, without a (new) verdict "
+            f"{taken['skipped']:,}"
+        )
+    if "accepted_now" in result:
+        lines.append(f"accepted {result['accepted_now']:,}")
+    return lines
+
+
+def _written_lines(result: dict[str, Any]) -> list[str]:
+    lines = [f"written to {result['export']}"] if "export" in result else []
     if "patch" in result:
-        lines.append(f"{result['patch']}: {result['add']:,} to add, {result['remove']:,} to remove")
-    return "\n".join(lines)
+        sizes = f"{result['add']:,} to add, {result['remove']:,} to remove"
+        none = "" if result["add"] or result["remove"] else "; there is nothing to apply"
+        lines.append(f"{result['patch']}: {sizes}{none}")
+    return lines
 
 
 @app.command()
 def apply(
     patch: Annotated[Path, typer.Argument(help="Patch: .rdfp, .ru, .cypher or .csv.")],
     graph: Folder,
+    who: Who = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Applies a patch: all of it or nothing, once only, and only to the graph it was made for."""
     from accord.refine.patch import apply_patch
 
-    done = apply_patch(graph, patch)
+    done = apply_patch(graph, patch, who or _user())
     said = "was applied already as" if done.already else "applied as"
     emit(_applied(done), as_json, lambda: f"{said} {_line(done.entry)}")
 
@@ -167,26 +257,23 @@ def apply(
 def rollback(
     patch_id: Annotated[str, typer.Argument(metavar="ID", help="Id as `refine log` shows it.")],
     graph: Folder,
+    who: Who = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Undoes a patch exactly; the items that it came from are open again."""
     from accord.refine.queue import rollback_patch
 
-    done = rollback_patch(graph, patch_id)
+    done = rollback_patch(graph, patch_id, who or _user())
     emit(_applied(done), as_json, lambda: f"undone as {_line(done.entry)}")
 
 
 def _applied(done: Applied) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {**asdict(done.entry), "already": done.already, "graph": done.graph.hash}
 
 
 @app.command()
 def log(graph: Folder, as_json: JsonFlag = False) -> None:
     """What was done to a graph, oldest first, and the hash that a patch has to name."""
-    from dataclasses import asdict
-
     from accord.graph.load import load_graph
     from accord.refine.patch import patch_log
 
@@ -203,4 +290,5 @@ def log(graph: Folder, as_json: JsonFlag = False) -> None:
 def _line(entry: LogEntry) -> str:
     marks = " (undone)" if entry.undone else ""
     note = f"  {' '.join(entry.note.split())}" if entry.note else ""
-    return f"{entry.id}  {entry.time}  +{entry.added:,} -{entry.removed:,}{marks}{note}"
+    who = f"  {entry.who}" if entry.who else ""
+    return f"{entry.id}  {entry.time}{who}  +{entry.added:,} -{entry.removed:,}{marks}{note}"

@@ -111,7 +111,8 @@ def scan(
 def _put_up(out: Path, items: list[Item], run: str, graph: KnowledgeGraph) -> Added:
     """Puts items into the queue, once nobody else has it open: a scan is not lost to a review."""
     from accord.progress import say
-    from accord.refine.queue import Occupied, add
+    from accord.refine.patch import Occupied
+    from accord.refine.queue import add
 
     waiting = False
     while True:

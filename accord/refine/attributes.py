@@ -105,8 +105,8 @@ def _amounts(graph: KnowledgeGraph, prop: _Property) -> Iterator[Hit]:
     usual, share = _majority(graph.attributes[prop.rows, 2])
     known = np.isfinite(found.numbers)
     if share >= USUAL and TYPED.search(graph.datatypes[usual]):
-        for at in np.flatnonzero(~known):
-            yield int(prop.rows[at]), 0.95, f"{prop.values[at]!r} is no {found.kind}"
+        for row in np.flatnonzero(~known).tolist():
+            yield int(prop.rows[row]), 0.95, f"{prop.values[row]!r} is no {found.kind}"
     if known.sum() < ENOUGH:
         return
     at = np.flatnonzero(known)

@@ -1,13 +1,16 @@
-"""Names for what accepted items bring into a graph: new entities, and `owl:sameAs`."""
+"""Names: of what accepted items bring into a graph, and what the names in an edit mean."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
+from accord.errors import GraphError
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import LABEL
+from accord.graph.lookup import find_relation, known_entity
 from accord.graph.patches import Statement
+from accord.refine.items import Item
 from accord.refine.patch import introducing
 from accord.text.render import humanise
 
@@ -32,6 +35,50 @@ def names_for(graph: KnowledgeGraph, added: Sequence[Statement]) -> list[Stateme
     entities, relations = ([k for k in dict.fromkeys(x) if k not in named] for x in (ends, links))
     wanted = [*_lacking_entities(graph, entities), *_lacking_relations(graph, relations)]
     return [Statement(key, LABEL, _name(key), True) for key in wanted]
+
+
+def meant(
+    graph: KnowledgeGraph, statement: tuple[str, str, str], item: Item
+) -> tuple[str, str, str]:
+    """The ids that an edit means, where it says names, aliases or phrases.
+
+    Args:
+        graph: The graph.
+        statement: Head, relation and tail as somebody wrote them.
+        item: What is edited; its own parts, and the value of an attribute, stay as they are.
+
+    Returns:
+        The same by ids; what nothing in the graph is called stays as it is.
+
+    Raises:
+        GraphError: Several entities are called so (the hint gives their ids).
+    """
+    ways = (_entity, _as_it_is, _as_it_is) if item.attribute else (_entity, _relation, _entity)
+    head, relation, tail = (
+        new if new == old else way(graph, new)
+        for way, new, old in zip(ways, statement, item.triple, strict=True)
+    )
+    return head, relation, tail
+
+
+def _as_it_is(graph: KnowledgeGraph, text: str) -> str:
+    return text
+
+
+def _entity(graph: KnowledgeGraph, text: str) -> str:
+    found = known_entity(graph, text) if text.strip() else None
+    return text if found is None else graph.entity_ids[found]
+
+
+def _relation(graph: KnowledgeGraph, text: str) -> str:
+    """An inverse phrase means the relation the other way round, so it stays as it is."""
+    if not text.strip():
+        return text
+    try:
+        found = find_relation(graph, text)
+    except GraphError:
+        return text
+    return graph.relation_ids[found] if found < graph.num_relations else text
 
 
 def _lacking_entities(graph: KnowledgeGraph, identifiers: list[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from accord.errors import AccordError, GraphError
 from accord.graph.builder import triple_keys
+from accord.graph.datasets import DATASETS
 from accord.graph.graph import PENDING, KnowledgeGraph
 from accord.graph.iris import INVERSE, KIND, PHRASE
 from accord.graph.labels import reading_of
@@ -42,12 +44,41 @@ class Applied:
     """The snapshot after it."""
 
 
-def apply_patch(graph: str | Path, patch: Patch | str | Path) -> Applied:
+class Occupied(GraphError):
+    """A graph folder that somebody else has open."""
+
+
+def open_store(folder: Path) -> GraphStore:
+    """Opens the record of a graph folder.
+
+    Raises:
+        Occupied: Somebody else has it open; a reviewer is named.
+    """
+    try:
+        return GraphStore(folder / "store")
+    except GraphError as error:
+        raise _occupied(folder, error) from error
+
+
+def _occupied(folder: Path, error: GraphError) -> Occupied:
+    try:
+        note = json.loads((folder / REVIEWER).read_text())
+        who, since, process = note["who"], note["since"], note["process"]
+    except (OSError, ValueError, KeyError):
+        return Occupied(error.message, error.hint)
+    return Occupied(
+        f"{who or 'somebody'} has the queue of {folder} open since {since} (process {process})",
+        "wait until that review ends; decisions are kept one by one",
+    )
+
+
+def apply_patch(graph: str | Path, patch: Patch | str | Path, who: str = "") -> Applied:
     """Applies a patch to a graph folder: all of it or nothing, and once only.
 
     Args:
         graph: A folder that `accord graph import` made.
         patch: A patch, or a file that holds one.
+        who: Who applies it, for the log.
 
     Returns:
         The log entry and the new snapshot, which descends from the old one.
@@ -59,7 +90,7 @@ def apply_patch(graph: str | Path, patch: Patch | str | Path) -> Applied:
     """
     folder = record_folder(graph)
     change = patch if isinstance(patch, Patch) else read_patch(patch)
-    with GraphStore(folder / "store") as store:
+    with open_store(folder) as store:
         # Only one process has a record open: a note of a reviewer was left by one that was killed.
         (folder / REVIEWER).unlink(missing_ok=True)
         known = catch_up(folder, store)
@@ -71,7 +102,7 @@ def apply_patch(graph: str | Path, patch: Patch | str | Path) -> Applied:
         check_rest(store, known, change)
         _tell_held_out(known, change)
         with pending(folder):
-            entry = store.apply(change)
+            entry = store.apply(change, who)
         return Applied(entry, False, catch_up(folder, store))
 
 
@@ -85,9 +116,12 @@ def record_folder(graph: str | Path) -> Path:
     """The graph folder, if it has a record that can be changed.
 
     Raises:
-        GraphError: It is a file, a data set's name, or a snapshot without its record.
+        GraphError: There is no such folder, or it is a file, a data set's name, or a snapshot
+            without its record.
     """
     folder = Path(graph)
+    if not folder.exists() and str(graph) not in DATASETS:
+        raise GraphError(f"there is no graph folder {str(graph)!r}", "check the path")
     if not (folder / "store").is_dir():
         raise GraphError(
             f"{graph} has no record that could be changed",

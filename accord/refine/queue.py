@@ -19,7 +19,7 @@ from accord.graph.formats import refuse_foreign, write_graph
 from accord.graph.graph import KnowledgeGraph
 from accord.graph.iris import ACCEPTED, PROPOSED
 from accord.graph.patches import Patch, Statement
-from accord.graph.store import Closing, GraphStore, catch_up
+from accord.graph.store import Closing, catch_up
 from accord.refine.entry import (
     STATES,
     Decision,
@@ -40,13 +40,10 @@ from accord.refine.patch import (
     check_ids,
     check_rest,
     introducing,
+    open_store,
     pending,
     record_folder,
 )
-
-
-class Occupied(GraphError):
-    """A queue that somebody else has open."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ def _check_related(queued: KnowledgeGraph, graph: KnowledgeGraph) -> None:
         )
 
 
-def rollback_patch(graph: str | Path, patch_id: str) -> Applied:
+def rollback_patch(graph: str | Path, patch_id: str, who: str = "") -> Applied:
     """Undoes a patch exactly: what it added goes, what it removed comes back where it was.
 
     The items of the queue that it came from are open again.
@@ -123,6 +120,7 @@ def rollback_patch(graph: str | Path, patch_id: str) -> Applied:
     Args:
         graph: A folder that `accord graph import` made.
         patch_id: As in `accord.refine.patch.patch_log`.
+        who: Who undoes it, for the log.
 
     Returns:
         The log entry of the rollback and the new snapshot.
@@ -130,7 +128,7 @@ def rollback_patch(graph: str | Path, patch_id: str) -> Applied:
     Raises:
         GraphError: No such patch in force, or a later one changed the same statements.
     """
-    with Queue(graph) as queue:
+    with Queue(graph, who) as queue:
         return queue.rollback(patch_id)
 
 
@@ -149,10 +147,7 @@ class Queue(Closing):
     def __init__(self, folder: str | Path, who: str = "") -> None:
         self.folder = record_folder(folder)
         self.who = who
-        try:
-            self.store = GraphStore(self.folder / "store")
-        except GraphError as error:
-            raise self._occupied(error) from error
+        self.store = open_store(self.folder)
         self.graph = catch_up(self.folder, self.store)
         self._note = self.folder / REVIEWER
         self._note.write_text(json.dumps({"who": who, "since": now(), "process": os.getpid()}))
@@ -161,18 +156,6 @@ class Queue(Closing):
         """Lets the next reviewer in."""
         self._note.unlink(missing_ok=True)
         self.store.close()
-
-    def _occupied(self, error: GraphError) -> Occupied:
-        try:
-            note = json.loads((self.folder / REVIEWER).read_text())
-            who, since, process = note["who"], note["since"], note["process"]
-        except (OSError, ValueError, KeyError):
-            return Occupied(error.message, error.hint)
-        return Occupied(
-            f"{who or 'somebody'} has the queue of {self.folder} open since {since} "
-            f"(process {process})",
-            "wait until that review ends; decisions are kept one by one",
-        )
 
     def add(self, items: Iterable[Item], run: str, graph: KnowledgeGraph) -> Added:
         """As the function `add`.
@@ -257,6 +240,18 @@ class Queue(Closing):
         self._put([*new, *after], [STATES[entry.state] + entry.id for entry in before])
         return after
 
+    def restore(self, entry: Entry) -> None:
+        """Takes back what was decided about an item since it was read.
+
+        Args:
+            entry: The item as it was; its state now is forgotten.
+
+        Raises:
+            GraphError: The queue has no such item.
+        """
+        current = self.entry(entry.id)
+        self._put([entry], [STATES[current.state] + current.id])
+
     def accepts(self, decision: Decision) -> bool:
         """Whether `decide` would take a decision; all that can be wrong is what it refers to."""
         try:
@@ -286,11 +281,12 @@ class Queue(Closing):
         original = entry.original or entry.item.triple
         return replace(after, item=entry.item.edited(*decision.statement), original=original)
 
-    def above(self, precision: float) -> list[Decision]:
+    def above(self, precision: float, entries: Sequence[Entry] | None = None) -> list[Decision]:
         """Accepts for what is at least that likely to be right; unknown ones stay open.
 
         Args:
             precision: Lowest probability, 0 to 1.
+            entries: Which open ones; None: all.
 
         Raises:
             ConfigError: Out of range.
@@ -299,7 +295,7 @@ class Queue(Closing):
             raise ConfigError(f"--above {precision} is not in 0 to 1", "e.g. --above 0.95")
         return [
             Decision(entry.id, "accept")
-            for entry in self.entries()
+            for entry in (self.entries() if entries is None else entries)
             if (entry.item.probability or 0.0) >= precision
         ]
 
@@ -324,6 +320,16 @@ class Queue(Closing):
         gone = (s for s in remove if s not in both and self.store.asserts(s))
         return Patch((*names_for(self.graph, new), *new), tuple(gone), note, self.graph.hash)
 
+    def waiting(self) -> list[Entry]:
+        """The accepted items that no patch has brought into the graph yet."""
+        asserts = self.store.asserts
+        rows = ((entry, *changes(entry.item)) for entry in self.entries("accepted"))
+        return [
+            entry
+            for entry, come, go in rows
+            if not all(map(asserts, come)) or any(map(asserts, go))
+        ]
+
     def rollback(self, patch_id: str) -> Applied:
         """Undoes a patch; the items that it came from are open again, in the same update.
 
@@ -346,7 +352,8 @@ class Queue(Closing):
         ]
         quads = [q for e in back for q in entry_quads(reopened(e))]
         with pending(self.folder):
-            entry = self.store.rollback(patch_id, ([ACCEPTED + e.id for e in back], quads))
+            dropped = [ACCEPTED + e.id for e in back]
+            entry = self.store.rollback(patch_id, (dropped, quads), self.who)
         self.graph = catch_up(self.folder, self.store)
         return Applied(entry, False, self.graph)
 

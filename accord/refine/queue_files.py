@@ -6,15 +6,17 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from accord.errors import ConfigError, DataError, GraphError, nearest
+from accord.graph.graph import KnowledgeGraph
 from accord.graph.writing import write_file
 from accord.refine.entry import Decision, Entry, State, Verdict, now
 from accord.refine.items import Item
+from accord.refine.naming import meant
 from accord.refine.queue import Queue
 
 FIRST = ("id", "verdict", "kind", "head", "relation", "tail", "probability", "score", "reason")
@@ -52,9 +54,18 @@ def export_queue(queue: Queue, path: str | Path, state: State | None = None) -> 
     Raises:
         DataError: An unknown suffix, or no space on the disk.
     """
+    return write_entries(queue.entries(state), path)
+
+
+def write_entries(entries: Sequence[Entry], path: str | Path) -> int:
+    """As `export_queue`, for some items.
+
+    Args:
+        entries: The items.
+        path: `.jsonl` or `.csv`.
+    """
     target = Path(path)
-    as_csv = is_csv(target)
-    rows = [_row(entry) for entry in queue.entries(state)]
+    as_csv, rows = is_csv(target), [as_row(entry) for entry in entries]
     with write_file(target) as stream:
         for text in _csv_lines(rows) if as_csv else map(_json_line, rows):
             stream.write(text.encode())
@@ -103,13 +114,13 @@ def _told(
             if identifier not in known:
                 new[identifier] = _entry(row, verdict, queue.who)
                 continue
-            decision = _decision(known[identifier], verdict, row)
+            decision = _decision(queue.graph, known[identifier], verdict, row)
             if _is_new(known[identifier], decision):
                 _refuse_contradiction(told.get(identifier), decision)
                 told[identifier] = line, decision
             else:
                 skipped += 1
-        except ConfigError as error:
+        except (ConfigError, GraphError) as error:
             raise DataError(error.message, source, line, error.hint or "nothing was kept") from None
     return told, new, skipped
 
@@ -147,10 +158,13 @@ def _verdict(row: Mapping[str, Any]) -> Verdict:
     raise ConfigError(f"unknown verdict {row['verdict']!r}", hint)
 
 
-def _decision(entry: Entry, verdict: Verdict, row: Mapping[str, Any]) -> Decision:
+def _decision(
+    graph: KnowledgeGraph, entry: Entry, verdict: Verdict, row: Mapping[str, Any]
+) -> Decision:
     parts = [row.get(key) for key in ("head", "relation", "tail")]
     said = (str(parts[0]), str(parts[1]), str(parts[2])) if None not in parts else None
     if verdict == "edit":
+        said = said and meant(graph, said, entry.item)
         if entry.state == "accepted" and entry.original and said == entry.item.triple:
             return Decision(entry.id, "accept")  # the same file a second time
         if said is None or said == entry.item.triple:
@@ -170,8 +184,10 @@ def _decision(entry: Entry, verdict: Verdict, row: Mapping[str, Any]) -> Decisio
 def _entry(row: Mapping[str, Any], verdict: Verdict, who: str) -> Entry:
     read = {key: _read(key, value) for key, value in row.items()}
     fields = {key: value for key, value in read.items() if key in (*FIRST[2:], *REST)}
+    if not row.get("id"):
+        raise ConfigError("the row has no id", "the column `id` says which item a verdict is about")
     missing = [key for key in ("head", "relation", "tail", "score") if fields.get(key) is None]
-    if missing or not row.get("id"):
+    if missing:
         raise ConfigError(
             f"the queue has no item {row.get('id', '')!r}", "ids are in the queue's export"
         )
@@ -209,7 +225,8 @@ def _read(key: str, value: Any) -> Any:
         raise ConfigError(f"{key} is {value!r}, not JSON ({error})") from error
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def as_row(entry: Entry) -> dict[str, Any]:
+    """An item as a file has it, by columns."""
     about = {key: getattr(entry, key) for key in ABOUT}
     row = {"id": entry.id, "verdict": entry.verdict, **entry.item.to_dict(), **about}
     return {key: row[key] for key in COLUMNS}

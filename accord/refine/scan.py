@@ -277,8 +277,10 @@ def scan_model(run: str, graph: KnowledgeGraph) -> EmbeddingModel | None:
         raise unfinished(run)
     if folder is None:
         resolve(run)  # a name that is misspelt shows
-    if folder is None or not ranks_by_text(run):
-        say(f"{run} does not rank by text")
+    if folder is None:
+        return None
+    if not ranks_by_text(run):
+        say(f"{run} has not learnt to rank by text: it does not judge texts")
         return None
     return load_with_cache(run)
 

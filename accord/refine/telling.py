@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from accord.graph.graph import KnowledgeGraph
 from accord.refine.entry import Entry
+from accord.refine.wording import listed
 from accord.text.render import entity_name, relation_text
 
 
@@ -36,6 +38,24 @@ def told_change(graph: KnowledgeGraph, entry: Entry) -> dict[str, Any]:
         end = tail if item.attribute else _entity(graph, tail)
         told["instead"] = f"{_entity(graph, head)} → {_relation(graph, relation)} → {end}"
     return told
+
+
+def told_origin(entries: Sequence[Entry]) -> str:
+    """Where accepted items came from, for the note of their patch: how many, found and accepted by.
+
+    Args:
+        entries: The items.
+
+    Returns:
+        Such as `2 items found by runs/joint, accepted by anna`; empty for none.
+    """
+    if not entries:
+        return ""
+    runs, people = ({getattr(e, key) for e in entries} - {""} for key in ("run", "who"))
+    parts = [f"{len(entries):,} item{'s' if len(entries) > 1 else ''}"]
+    for verb, names in (("found", runs), ("accepted", people)):
+        parts += [f"{verb} by {listed(sorted(names), 3)}"] if names else []
+    return parts[0] + (" " + ", ".join(parts[1:]) if parts[1:] else "")
 
 
 def _entity(graph: KnowledgeGraph, identifier: str) -> str:

@@ -39,5 +39,15 @@ def listed(names: list[str], most: int = 2) -> str:
         'Oslo, Bergen and 1 more'
     """
     if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most:,} more"
-    return " and ".join(names)
+        names = [*names[:most], f"{len(names) - most:,} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def called(text: str) -> str:
+    """A name without case and doubled spaces, `_` as a space, so that names compare.
+
+    Example:
+        >>> called("Lives_In ")
+        'lives in'
+    """
+    return " ".join(text.replace("_", " ").split()).casefold()

@@ -215,7 +215,7 @@ def test_a_wrong_row_is_named_and_nothing_is_kept(
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("q.jsonl", "{}\nnot json\n", "q.jsonl:1: the queue has no item"),
+        ("q.jsonl", "{}\nnot json\n", "q.jsonl:1: the row has no id"),
         ("q.jsonl", "\nnot json\n", "q.jsonl:2: not JSON"),
         ("q.jsonl", "[]\n", "q.jsonl:1: a row is an object"),
         ("q.csv", "a,b\n1,2\n", "q.csv:1: the first row must name"),
@@ -338,7 +338,7 @@ def test_review_by_keyboard_keeps_each_decision(queue: Queue) -> None:
     assert [e.item for e in queue.entries()] == [ATTRIBUTE]
     text = "\n".join(said)
     assert "remove: Japan" in text and "probability 0.90" in text and "because for the test" in text
-    assert "type a, r, e, s or q" in text and "nothing was changed" in text
+    assert "type a, r, e, s, c, u or q" in text and "nothing was changed" in text
     assert review(queue, typing("s"), said.append) == {"skip": 1}
     assert len(queue.entries()) == 1
 
@@ -415,8 +415,10 @@ def test_a_queue_takes_only_items_about_its_graph(folder: Path) -> None:
     builder.triple("a", "r", "b")
     with pytest.raises(GraphError, match="the items are about the graph other"):
         add(folder, ITEMS, "run", builder.build())
-    with pytest.raises(GraphError, match="graph import"):
+    with pytest.raises(GraphError, match="there is no graph folder"):
         Queue(folder.parent / "none")
+    with pytest.raises(GraphError, match="graph import"):
+        Queue(folder.parent)
 
 
 def accord(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, dict[str, Any]]:
@@ -448,11 +450,24 @@ def test_the_commands_from_queue_to_rollback(
     told = accord(capsys, "refine", "review", tmp_path / "many", "--export", table)[1]
     assert told["expected_precision_next"] == {"10": pytest.approx(0.845)}
     code, result = accord(
-        capsys, "refine", "review", folder, "--above", "0.6", "--out", patch, "--note", "why"
+        capsys,
+        "refine",
+        "review",
+        folder,
+        "--above",
+        "0.6",
+        "--out",
+        patch,
+        "--note",
+        "why",
+        "--who",
+        "ben",
     )
     assert (result["accepted"], result["add"], result["remove"]) == (2, 1, 1)
-    code, done = accord(capsys, "refine", "apply", patch, "--graph", folder)
-    assert (code, done["id"], done["already"], done["note"]) == (0, "p1", False, "why")
+    assert (result["accepted_now"], result["not_applied"]) == (2, 2)
+    code, done = accord(capsys, "refine", "apply", patch, "--graph", folder, "--who", "cleo")
+    assert (code, done["id"], done["already"], done["who"]) == (0, "p1", False, "cleo")
+    assert done["note"] == "why (2 items found by run, accepted by ben)"
     assert accord(capsys, "refine", "apply", patch, "--graph", folder)[1]["already"]
     code, undone = accord(capsys, "refine", "rollback", "p1", "--graph", folder)
     assert (code, undone["undoes"]) == (0, "p1") and export(folder) == before
