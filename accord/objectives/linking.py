@@ -18,6 +18,7 @@ from accord.model.fusion import Rows
 from accord.model.span_heads import link_logits, link_parameters, span_features
 from accord.objectives.base import Encode, Loss, Outputs, Points, Requests, Stateless, States
 from accord.objectives.triples import epoch_rows
+from accord.text.candidates import PARTIAL
 from accord.text.collate import GraphTexts
 from accord.text.examples import Sequence
 
@@ -149,7 +150,7 @@ class Linking(Stateless):
         if item.entity != NIL:
             prior.setdefault(item.entity, FLOOR)
             if entity == NIL:
-                del prior[item.entity]
+                prior = lacking(prior, item.entity)
         kept = sorted(prior, key=lambda e: (e != entity, -prior[e]))[: self.config.candidates]
         missing = self.config.candidates - len(kept)
         drawn = self.pool[rng.integers(len(self.pool), size=missing)].tolist()
@@ -182,6 +183,24 @@ class Linking(Stateless):
         """All texts and all candidates."""
         yield from (item.sequence for item in self.items)
         yield from (self.texts.tail(entity) for entity in self.pool.tolist())
+
+
+def lacking(prior: dict[int, float], entity: int) -> dict[int, float]:
+    """The name prior of a mention as it is in a graph that lacks one of its candidates.
+
+    Args:
+        prior: Share of the name of each candidate.
+        entity: The one that is lacking.
+
+    Returns:
+        The others; those that are called so have its share among them too.
+    """
+    rest = {other: share for other, share in prior.items() if other != entity}
+    called = sum(share for share in rest.values() if share > PARTIAL)
+    if not called or prior[entity] <= PARTIAL:
+        return rest
+    grown = 1 + prior[entity] / called
+    return {other: share * grown if share > PARTIAL else share for other, share in rest.items()}
 
 
 def _pool(items: Iterable[LinkItem]) -> Int64:

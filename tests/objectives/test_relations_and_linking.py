@@ -15,7 +15,7 @@ from accord.errors import ConfigError
 from accord.model.knowledge_model import KnowledgeModel
 from accord.model.span_heads import link_logits, link_parameters, span_features
 from accord.objectives.base import Encode, Points, Requests, States, last_points
-from accord.objectives.linking import NIL, LinkingConfig
+from accord.objectives.linking import FLOOR, NIL, Linking, LinkingConfig, lacking
 from accord.objectives.relations import RelationsConfig, Vocabulary, threshold_loss
 from accord.text.distant import DistantSource
 from accord.text.examples import LabelledSpan, RelationExample
@@ -135,6 +135,27 @@ def test_batches_hold_facts_and_right_candidates() -> None:
     for row, target in zip(found.candidates.tolist(), found.targets.tolist(), strict=True):
         assert len({r for r in row if r >= 0}) == sum(r >= 0 for r in row) >= 1
         assert target == 0 or row[target - 1] >= 0
+
+
+def test_without_an_entity_the_prior_is_that_of_a_graph_that_lacks_it() -> None:
+    assert lacking({1: 0.6, 2: 0.3, 3: 0.1, 4: 8e-4}, 1) == pytest.approx(
+        {2: 0.75, 3: 0.25, 4: 8e-4}
+    )
+    assert lacking({1: 1.0, 4: 8e-4, 5: 2e-4}, 1) == {4: 8e-4, 5: 2e-4}, "no other is called so"
+    assert lacking({1: FLOOR, 2: 0.9, 3: 0.1}, 1) == {2: 0.9, 3: 0.1}, "it was not called so"
+
+
+def test_a_mention_that_loses_its_entity_has_the_prior_without_it() -> None:
+    recipe = kelm_recipe(linking=LinkingConfig(weight=1.0, rows=9, candidates=3, nil=0.999))
+    objectives = build_objectives(
+        recipe, tiny_model(recipe), build_tiny_graph(), examples=examples()
+    )
+    linking = objectives[1][0]
+    assert isinstance(linking, Linking)
+    item = replace(linking.items[0], candidates=(0, 1, 2), prior=(0.8, 0.1, 0.1), entity=0)
+    drawn = linking._drawn(item, np.random.default_rng(0))
+    assert drawn.entity == NIL and drawn.candidates[:2] == (1, 2)
+    assert drawn.prior[:2] == pytest.approx((0.5, 0.5))
 
 
 @pytest.mark.parametrize("keep", [10**6, 1])
