@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,8 @@ from accord.train.extraction import TYPES, VOCABULARY, read_tagged
 from accord.train.recipe import Recipe
 
 READ_TOKENS = 4096
+KEPT = 2**18
+"""Vectors of entities that are kept at most."""
 HINT = "train one: accord train kelm --graph GRAPH --data CORPUS --out RUN"
 HINT_SPANS = HINT.replace(" --out", " --set spans.weight=1 --out")
 Float32 = npt.NDArray[np.float32]
@@ -55,6 +57,8 @@ class Extractor:
     """Empty where the run has not learnt to recognise mentions."""
     types: tuple[str, ...]
     """Types of mentions, in the order of the head's tags."""
+    known: dict[tuple[str, int], Float32] = field(default_factory=dict, repr=False, compare=False)
+    """Vectors of entities by graph and idx: a long text has the same candidates again and again."""
 
     @classmethod
     def open(cls, run: str | Path, device: str | None = None) -> Extractor:
@@ -214,8 +218,7 @@ class Extractor:
         memory: torch.Tensor | None = None
         if entities:
             asked = np.array(entities, dtype=np.int64)
-            vectors = torch.from_numpy(self.model.embed_entities(graph, asked))
-            vectors = vectors.to(self.model.device)
+            vectors = torch.from_numpy(self._vectors(graph, entities)).to(self.model.device)
             memory = self._memory(graph, asked)
         found = [np.ones(1, dtype=np.float32)] * len(items)
         lengths = np.array([length(item.sequence) for item in items], dtype=np.int64)
@@ -227,6 +230,17 @@ class Extractor:
                     found[i] = values[: 1 + len(item.candidates)]
                 advance(len(group))
         return found
+
+    def _vectors(self, graph: KnowledgeGraph, entities: Sequence[int]) -> Float32:
+        """(n, P) vectors of entities; those that were read before are not read again."""
+        own = graph.hash
+        if len(self.known) > KEPT:
+            self.known.clear()
+        fresh = [entity for entity in entities if (own, entity) not in self.known]
+        if fresh:
+            found = self.model.embed_entities(graph, np.array(fresh, dtype=np.int64))
+            self.known.update(zip([(own, entity) for entity in fresh], found, strict=True))
+        return np.stack([self.known[own, entity] for entity in entities])
 
     def _memory(
         self, graph: KnowledgeGraph, entities: npt.NDArray[np.int64]
@@ -255,8 +269,9 @@ class Extractor:
             prior[i, : len(item.prior)] = np.maximum(item.prior, FLOOR)
         where, count = self.model.device, len(items)
         places = np.array([item.place for item in items], dtype=np.int64).reshape(-1)
-        texts = np.repeat(np.arange(count, dtype=np.int64), 2)
-        states = self.model.reader.states_at([item.sequence for item in items], texts, places)
+        once = {text: i for i, text in enumerate(dict.fromkeys(item.sequence for item in items))}
+        texts = np.repeat(np.array([once[item.sequence] for item in items], dtype=np.int64), 2)
+        states = self.model.reader.states_at(list(once), texts, places)
         features = span_features(states, torch.arange(count, device=where), count)
         candidates = torch.from_numpy(rows).to(where)
         log_prior = torch.from_numpy(np.log(prior)).to(where)
