@@ -32,5 +32,6 @@ def build(
         **info,
         "new_entities": made.new_entities,
         "evidence": str(made.evidence),
+        "unread": made.unread,
     }
     emit(result, as_json, lambda: f"{summary(info)}\nwritten to {out}, evidence beside it")

@@ -43,6 +43,7 @@ def extract(
     with track("extracting", file.stat().st_size, "bytes") as advance:
         read = reader.read(read_pieces(file, advance, READ_BYTES))
         found = merge(replace(item, source=file.name) for item in read)
+    reader.tell_unread()
     kept = [item for item in found if not (new and item.known)]
     write_triples(out, kept)
     fresh = sum(not item.known for item in kept)
@@ -52,6 +53,7 @@ def extract(
         "attributes": values,
         "entities": len(reader.names.new.found),
         "new": fresh,
+        "unread": reader.unread,
         "out": str(out),
     }
     emit(

@@ -18,7 +18,7 @@ from accord.text.annotated import all_pairs, group_spans
 from accord.text.examples import MentionExample, RelationExample
 from accord.text.properties import statements, typed_properties
 from accord.text.sentences import Sentence, names_of, sentences
-from accord.train.extraction import read_examples
+from accord.train.extraction import fits, read_examples
 
 BLOCK = 64
 """Sentences that are read together."""
@@ -92,6 +92,8 @@ class TextReader:
         self.names = NameReader(extractor, graph, threshold)
         self.columns = [i for i, name in enumerate(learnt) if name in own]
         self.properties = [] if graph is None else typed_properties(graph)
+        self.unread = 0
+        """Sentences so far that are longer than the model reads; their pairs are not judged."""
 
     def read(
         self, pieces: Iterable[str], advance: Callable[[int], None] | None = None
@@ -108,6 +110,14 @@ class TextReader:
             if advance is not None:
                 advance(len(block))
 
+    def tell_unread(self) -> None:
+        """Says how many sentences were too long, if any was."""
+        if self.unread:
+            say(
+                f"no relations are read in {self.unread:,} sentences: they are longer than the "
+                f"{self.extractor.model.longest:,} tokens that the model reads at once"
+            )
+
     def _block(self, block: Sequence[Sentence]) -> Iterator[Extracted]:
         named = self.names.read([sentence.text for sentence in block])
         for sentence, one in zip(block, named, strict=True):
@@ -115,14 +125,16 @@ class TextReader:
             yield from self._attributes(sentence, one)
         model, vocabulary = self.extractor.model, self.extractor.vocabulary
         twice = self.extractor.recipe.relations.twice
-        asked = [
-            (sentence, part, one.sure, read)
+        parts = [
+            (sentence, part, one.sure)
             for sentence, one in zip(block, named, strict=True)
             for part in parts_of(one.example)
-            for read in read_examples(model, [part], vocabulary, twice)
         ]
-        margins = self.extractor.relations([read for *_, read in asked])
-        for (sentence, part, sure, _), rows in zip(asked, margins, strict=True):
+        asked = [item for item in parts if fits(model, item[1], twice)]
+        self.unread += len({item[0] for item in parts} - {item[0] for item in asked})
+        read = read_examples(model, (part for _, part, _ in asked), vocabulary, twice)
+        margins = self.extractor.relations(list(read))
+        for (sentence, part, sure), rows in zip(asked, margins, strict=True):
             yield from self._triples(sentence, part, sure, rows)
 
     def _types(self, sentence: Sentence, named: Named) -> Iterator[Extracted]:

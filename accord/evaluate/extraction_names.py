@@ -99,10 +99,15 @@ class NameReader:
                 # The graph's name stays, and has a type now where it is the same mention.
                 same = [s for s in over if (s.start, s.end) == (found.start, found.end)]
                 known = [replace(s, kind=found.kind) if s in same else s for s in known]
-            elif found.probability >= self.threshold:
+            elif found.probability >= self.threshold and _is_name(text[found.start : found.end]):
                 known = [s for s in known if s not in over]
                 entity = self.new.add(text[found.start : found.end], found.kind)
                 spans.append(LabelledSpan(found.start, found.end, found.kind, entity))
                 sure[entity] = max(sure.get(entity, 0.0), found.probability)
         whole = tuple(sorted([*known, *spans], key=lambda s: s.start))
         return Named(replace(named.example, spans=whole), sure)
+
+
+def _is_name(text: str) -> bool:
+    """Whether something can be called so: a bracket or a full stop cannot."""
+    return any(map(str.isalnum, text))

@@ -32,6 +32,8 @@ class BuiltGraph:
     new_entities: int
     """How many of its entities no schema graph has."""
     evidence: Path
+    unread: int
+    """Sentences whose relations were not judged, since they are longer than the model reads."""
 
 
 def build_graph(
@@ -78,6 +80,7 @@ def build_graph(
         extractor.needs("spans")
     reader = TextReader(extractor, known, threshold)
     found = merge(_read(reader, files))
+    reader.tell_unread()
     if not found:
         raise DataError(
             "the texts name nothing that the run recognises",
@@ -89,7 +92,7 @@ def build_graph(
     graph = write_graph(builder.build(meta={"source": "text", **sources}), folder)
     for name in EVIDENCE:
         write_triples(folder / name, found)
-    return BuiltGraph(graph, len(reader.names.new.found), folder / EVIDENCE[0])
+    return BuiltGraph(graph, len(reader.names.new.found), folder / EVIDENCE[0], reader.unread)
 
 
 def _read(reader: TextReader, files: Sequence[Path]) -> Iterator[Extracted]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from torch.nn import ParameterDict
 
@@ -17,7 +18,7 @@ from accord.api import train_run
 from accord.cli.main import main
 from accord.errors import ConfigError, DataError
 from accord.evaluate.extraction import TextReader
-from accord.evaluate.extraction_names import NameReader
+from accord.evaluate.extraction_names import Named, NameReader
 from accord.evaluate.extractor import Extractor
 from accord.evaluate.graph_building import source_names
 from accord.evaluate.link_text import link_text
@@ -170,6 +171,7 @@ def test_extract_proposes_new_entities_and_attributes(
     rows = rows_of(out)
     values = [r for r in rows if r["datatype"]]
     assert code == 0 and found["attributes"] == len(values) and found["entities"] >= 1
+    assert found["unread"] == 0
     assert found["triples"] == len(rows) - len(values)
     assert not any(r["known"] for r in rows if "(LOC)" in r["head"] + r["tail"])
     assert not any(r["relation"] == "unheard_of" for r in rows)  # not the graph's
@@ -214,6 +216,29 @@ def test_link_judges_names_by_the_run(
     assert [m["start"] for m in found["mentions"]] == [180_000]
 
 
+def test_what_comes_again_is_read_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, graph = Extractor.open(run), build_tiny_graph()
+    index, texts, seen = MentionIndex(graph), list[int](), list[int]()
+    embed, states = opened.model.embed_entities, opened.model.reader.states_at
+
+    def embedded(graph: KnowledgeGraph, entities: Any) -> Any:
+        seen.extend(entities.tolist())
+        return embed(graph, entities)
+
+    def read(sequences: Any, *places: Any) -> Any:
+        texts.append(len(sequences))
+        return states(sequences, *places)
+
+    monkeypatch.setattr(opened.model, "embed_entities", embedded)
+    monkeypatch.setattr(opened.model.reader, "states_at", read)
+    text = "Osaka lies in Japan. "
+    found = list(link_text(opened, index, [text * 65]))  # more than a block of sentences
+    assert len(found) == 130 and len(seen) == len(set(seen)) > 0
+    assert sum(texts) < 10, "both mentions of a sentence, and equal sentences, are read once"
+    values = [[c.score for c in f.candidates] for f in found]
+    assert np.allclose(values[0], values[128]) and np.allclose(values[1], values[129])
+
+
 def test_names_with_stops_and_line_ends_are_linked_and_read(run: Path) -> None:
     builder = GraphBuilder("stops")
     for key, name in (("inc", "Acme Inc. Ltd."), ("ny", "New York"), ("louis", "St. Louis")):
@@ -242,6 +267,28 @@ def test_progress_is_seen_within_a_file(
     for args in (("link", run, file), ("extract", run, file, "--out", tmp_path / "o.jsonl")):
         assert main([*map(str, args)]) == 0
         assert f"8,192/{file.stat().st_size:,} bytes" in capsys.readouterr().err
+
+
+def test_sentences_longer_than_the_model_are_counted_once(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = replace(Extractor.open(run), link_head=ParameterDict(), span_head=ParameterDict())
+    reader = TextReader(bare, build_tiny_graph(), 0.0)
+    text = ("Osaka lies in " + "漢" * 120 + " Japan.\n") * 3 + "Osaka, Japan."
+    rows = list(reader.read([text]))
+    assert rows and {row.sentence for row in rows} == {"Osaka, Japan."}
+    assert reader.unread == 3
+    reader.tell_unread()
+    assert "in 3 sentences: they are longer than the 256 tokens" in capsys.readouterr().err
+
+
+def test_what_has_no_letter_is_no_entity(run: Path) -> None:
+    opened = replace(Extractor.open(run), link_head=ParameterDict())
+    names = NameReader(opened, None, 0.5)
+    bare = Named(MentionExample("( ، 7", ()), {})
+    found = [FoundSpan(0, 1, "LOC", 0.9), FoundSpan(2, 3, "LOC", 0.9), FoundSpan(4, 5, "LOC", 0.9)]
+    spans = names._joined(bare, found).example.spans
+    assert [s.entity for s in spans] == ["7 (LOC)"] == list(names.new.found)
 
 
 def no_relation_graph() -> KnowledgeGraph:
