@@ -191,8 +191,8 @@ def _rows(
     place: dict[Path, int],
     likeness: _PathLikeness,
 ) -> _Rows:
-    offsets, features, topics, first, gold = [0], list[Int64](), list[Float32](), [], []
-    alike: list[Float32] = []
+    offsets, features, topics, gold = [0], list[Int64](), list[Float32](), list[Int64]()
+    first, alike = list[Int64](), list[Float32]()
     none, anywhere = np.zeros(0, dtype=np.int64), np.arange(len(schema), dtype=np.int64)
     for item in asked:
         right = np.array(sorted(place[path] for path in item.paths), dtype=np.int64)
