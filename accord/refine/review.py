@@ -16,7 +16,8 @@ from accord.refine.queue import Queue
 
 KEYS: dict[str, Verdict] = {"a": "accept", "r": "reject", "e": "edit", "s": "skip"}
 OTHERS: dict[str, Literal["undo", "quit"]] = {"u": "undo", "q": "quit"}
-WORDS = {"context": "c", **{w: k for k, w in KEYS.items()}, **{w: k for k, w in OTHERS.items()}}
+WORDS: dict[str, str] = {"context": "c"}
+WORDS |= {word: key for key, word in KEYS.items()} | {word: key for key, word in OTHERS.items()}
 PROMPT = "[a]ccept [r]eject [e]dit [s]kip [c]ontext [u]ndo [q]uit > "
 PARTS = ("head", "relation", "tail")
 Ask = Callable[[str], str]
