@@ -19,6 +19,7 @@ from accord.refine.propose import Learnt, Proposals
 from accord.refine.reasons import flag_items, proposal_items
 from accord.refine.rules import EVIDENCE, Rules
 from accord.refine.steps import Steps
+from tests.refine.test_scan import shared_zones
 
 COUNT = 12
 
@@ -174,13 +175,7 @@ def test_what_rests_on_a_triple_that_looks_wrong_is_less_probable(
 
 
 def test_a_value_that_comes_by_a_wrong_triple_is_less_probable() -> None:
-    builder = GraphBuilder("shared")
-    for i in range(30):
-        builder.triple(f"town{i}", "part_of", f"land{i}")
-        builder.attribute(f"land{i}", "zone", str(i))
-        if i != 4:
-            builder.attribute(f"town{i}", "zone", str(i))
-    graph = builder.build()
+    graph = shared_zones()
     steps = Steps.of(graph.triples, graph.num_entities, 1)
     (full,) = propose_attributes(graph, steps)
     (half,) = propose_attributes(graph, steps, lambda *ends: np.full(len(ends[0]), 0.5))

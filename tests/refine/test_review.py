@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from accord.refine.queue_files import export_queue, take_file
 from accord.refine.review import review
 from accord.refine.telling import told_origin
 from accord.refine.wording import listed, read, said, step_said
+from tests.refine.test_queue import typing
 
 FLAG = Item("flag", "japan", "has_city", "tokyo", 2.0, 0.9, "why: a → b", ("a → b", "c"))
 PROPOSAL = Item("proposal", "osaka", "borders", "sweden", 1.0, 0.6)
@@ -35,18 +36,6 @@ def queue(folder: Path, tiny_graph: KnowledgeGraph) -> Iterator[Queue]:
     add(folder, [VALUE, PROPOSAL, FLAG], "runs/a", tiny_graph)
     with Queue(folder, "anna") as opened:
         yield opened
-
-
-def typing(*lines: str) -> Callable[[str], str]:
-    rest = iter(lines)
-
-    def ask(prompt: str) -> str:
-        try:
-            return next(rest) + "\n"
-        except StopIteration:
-            raise EOFError from None
-
-    return ask
 
 
 def test_the_last_verdict_is_taken_back(queue: Queue) -> None:

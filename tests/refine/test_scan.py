@@ -145,14 +145,19 @@ def test_numbers_far_from_the_rest_are_flagged() -> None:
     assert flag_attributes(numbers_graph(usual)) == []
 
 
-def test_a_value_that_neighbours_share_is_proposed() -> None:
+def shared_zones() -> KnowledgeGraph:
+    """Towns have the zone of their land; that of one is not stated."""
     builder = GraphBuilder("shared")
     for i in range(30):
         builder.triple(f"town{i}", "part_of", f"land{i}")
         builder.attribute(f"land{i}", "zone", str(i))
         if i != 4:
             builder.attribute(f"town{i}", "zone", str(i))
-    graph = builder.build()
+    return builder.build()
+
+
+def test_a_value_that_neighbours_share_is_proposed() -> None:
+    graph = shared_zones()
     found = propose_attributes(graph, Steps.of(graph.triples, graph.num_entities, 1))
     assert [(item.head, item.tail) for item in found] == [("town4", "4")]
 
