@@ -148,7 +148,7 @@ def test_in_two_pieces_as_in_one_and_each_parameter_in_one_group(
     for (one, _), (other, _) in zip(whole.objectives, again.objectives, strict=True):
         for key, parameter in one.parameters.items():
             assert torch.equal(parameter, other.parameters[key]) or bool(parameter.isnan())
-    moved = [float(o.parameters[BALANCE]) for o, _ in whole.objectives]
+    moved = [float(o.parameters[BALANCE].detach()) for o, _ in whole.objectives]
     assert sum(math.isfinite(value) and value != 0 for value in moved) >= 3
     for one_weight, other_weight in zip(whole.shared, again.shared, strict=True):
         assert torch.equal(one_weight, other_weight)
