@@ -84,7 +84,7 @@ class RunFolder:
         with disk_errors(target):
             handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
             try:
-                with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
+                with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 (no path)
                     file.write(text)
                 Path(name).replace(target)
             finally:

@@ -15,7 +15,7 @@ from accord.objectives.rationale import RationaleConfig, Text
 from accord.text.asking import Asking, Step
 from accord.text.collate import tokens
 from accord.text.qa_prompts import answer_line, question_opening, question_prompt, rationale_line
-from accord.text.questions import Hop, HopPath, Question
+from accord.text.questions import Hop, Question
 from accord.text.render import entity_name, one_line
 from accord.text.wording import attribute_statement, triple_statement, triples_statement
 
@@ -30,9 +30,9 @@ class _Fact(NamedTuple):
     answers: Mapping[str, int]
     """Name -> its entity, or its row of `graph.attributes`."""
     question: str
-    statement: str
+    statement: str = ""
     """As rationales by template state it."""
-    given: int
+    given: int = 0
     """Characters of the statement before its first answer."""
 
     @property
@@ -64,14 +64,18 @@ def fact_texts(
         by its fact's statement in a rationale's first place and in its second.
     """
     asking = Asking(graph)
-    facts = _chosen(graph, asking, questions, config, seed)
+    walks = list(_walks(graph, asking, questions))
+    facts = _chosen(graph, asking, [walk for _, walk in walks], config, seed)
     alone = [
         learnt_text(model, question_prompt(fact.question), answer_line(fact.answers))
         for fact in facts
     ]
     if config.fact_form == "answer":
         return alone
-    places = _Places(facts, _asked_together(graph, asking, questions), seed)
+    facts = [_stated(graph, fact) for fact in facts]
+    # Neighbouring steps of questions that are not learnt from.
+    held = (walk for split, walk in walks if split not in ("", "train"))
+    places = _Places(facts, {pair for walk in held for pair in pairwise(walk)}, seed)
     found: list[Text] = []
     for i, text in enumerate(alone):
         first, second = places.naming(i), places.leading(i)
@@ -83,21 +87,21 @@ def fact_texts(
     return found
 
 
-def learnt_text(model: KnowledgeModel, given: str, learnt: str) -> Text:
-    """A text whose last part is learnt, with its end."""
+def learnt_text(model: KnowledgeModel, given: str, learnt: str, ends: bool = True) -> Text:
+    """A text whose last part is learnt, with the end token where it ends there."""
     before = tokens(model.tokenizer, given)
-    end = (int(model.tokenizer.eos_token_id),)
+    end = (int(model.tokenizer.eos_token_id),) if ends else ()
     return Text((before + tokens(model.tokenizer, learnt) + end,), len(before))
 
 
 def _chosen(
     graph: KnowledgeGraph,
     asking: Asking,
-    questions: list[Question],
+    walks: Iterable[Sequence[Query]],
     config: RationaleConfig,
     seed: int,
 ) -> list[_Fact]:
-    walked = dict.fromkeys(query for path in _walked(graph, asking, questions) for query in path)
+    walked = dict.fromkeys(query for walk in walks for query in walk)
     known = _answers(graph, asking, {asked for _, asked in walked if isinstance(asked, str)})
     first = [query for query in walked if query in known]
     asked = {relation for _, relation in first} or {relation for _, relation in known}
@@ -108,7 +112,7 @@ def _chosen(
     for query in chosen:
         answers = dict(list(known[query].items())[: config.answers])
         question = _worded(asking, query, len(known[query]))
-        found.append(_Fact(query, answers, question, *_stated(graph, query, answers)))
+        found.append(_Fact(query, answers, question))
     return found
 
 
@@ -153,35 +157,25 @@ class _Places:
         return among[int(self._rng.integers(len(among)))]
 
 
-def _asked_together(
-    graph: KnowledgeGraph, asking: Asking, questions: Iterable[Question]
-) -> set[tuple[Query, Query]]:
-    """Neighbouring steps of the questions that are not of the split train."""
-    held = [question for question in questions if question.split not in ("", "train")]
-    return {pair for path in _walked(graph, asking, held) for pair in pairwise(path)}
-
-
-def _stated(graph: KnowledgeGraph, query: Query, answers: Mapping[str, int]) -> tuple[str, int]:
-    """The statement that holds a query's answers, and where in it they begin."""
-    entity, asked = query
-    name, *_ = answers
-    places = list(answers.values())
+def _stated(graph: KnowledgeGraph, fact: _Fact) -> _Fact:
+    """The fact with the statement that holds its answers, and where in it they begin."""
+    entity, asked = fact.query
+    name, *_ = fact.answers
+    places = list(fact.answers.values())
     if isinstance(asked, str):
         each = [attribute_statement(graph, row) for row in places]
         first, statement = each[0], " ".join(each)
     else:
         first = triple_statement(graph, entity, asked, places[0])
         statement = triples_statement(graph, entity, asked, places)
-    return statement, max(0, first.rfind(one_line(name)))
+    return fact._replace(statement=statement, given=max(0, first.rfind(one_line(name))))
 
 
 def _said(model: KnowledgeModel, fact: _Fact, question: str, before: str = "") -> Text:
     """The answers of a fact's statement in a question's rationale, alone or behind another."""
     whole = question_opening(question) + rationale_line(f"{before} {fact.statement}")
     given = whole[: -len(one_line(fact.statement[fact.given :]))].rstrip()
-    learnt = tokens(model.tokenizer, whole[len(given) :])
-    asked = tokens(model.tokenizer, given)
-    return Text((asked + learnt,), len(asked))
+    return learnt_text(model, given, whole[len(given) :], ends=False)
 
 
 def _answers(
@@ -207,10 +201,10 @@ def _answers(
     return dict(found)
 
 
-def _walked(
+def _walks(
     graph: KnowledgeGraph, asking: Asking, questions: Iterable[Question]
-) -> Iterator[list[Query]]:
-    """The queries that each path walks along; steps outside the graph are passed over."""
+) -> Iterator[tuple[str, list[Query]]]:
+    """Each path's split and the queries along it; steps outside the graph are left out."""
     entities = {name: i for i, name in enumerate(graph.entity_ids)}
     relations = {name: i for i, name in enumerate(graph.relation_ids)}
 
@@ -221,8 +215,9 @@ def _walked(
         elif hop.start in entities:
             yield entities[hop.start], hop.relation
 
-    paths: Iterator[HopPath] = (path for question in questions for path in question.paths)
-    return ([one for hop in path for one in query(hop)] for path in paths)
+    for question in questions:
+        for path in question.paths:
+            yield question.split, [one for hop in path for one in query(hop)]
 
 
 def _worded(asking: Asking, query: Query, answers: int) -> str:
