@@ -21,6 +21,8 @@ from accord.text.wording import attribute_statement, triple_statement, triples_s
 
 Query = tuple[int, int | str]
 """Entity idx and relation number (r + R for the inverse), or the property of an attribute."""
+DRAWS = 8
+"""Facts that are looked at where none leads to another's subject."""
 
 
 class _Fact(NamedTuple):
@@ -78,12 +80,9 @@ def fact_texts(
     places = _Places(facts, {pair for walk in held for pair in pairwise(walk)}, seed)
     found: list[Text] = []
     for i, text in enumerate(alone):
-        first, second = places.naming(i), places.leading(i)
-        found += [
-            text,
-            _said(model, facts[i], first.question),
-            _said(model, facts[i], second.question, second.statement),
-        ]
+        first, second = places.naming(i).question, places.leading(i)
+        before = (first, "") if second is None else (second.question, second.statement)
+        found += [text, _said(model, facts[i], first), _said(model, facts[i], *before)]
     return found
 
 
@@ -140,18 +139,25 @@ class _Places:
         """A fact whose question names the subject, its own or another: as a first step's does."""
         return self._facts[self._drawn(self._about[self._facts[i].query[0]])]
 
-    def leading(self, i: int) -> _Fact:
-        """A fact that leads to the subject, as the step before does, or else any other."""
+    def leading(self, i: int) -> _Fact | None:
+        """A fact that leads to the subject, as the step before does, or else any other.
+
+        None where each of a few that were drawn would give the fact away.
+        """
         fact = self._facts[i]
         near = [j for j in self._to[fact.query[0]] if self._may_lead(self._facts[j], fact)]
         # Where the subject is one of few, the statement says which is meant.
         least = min((len(self._facts[j].answers) for j in near), default=0)
         near = [j for j in near if len(self._facts[j].answers) == least]
-        return self._facts[self._drawn(near or range(len(self._facts)))]
+        if near:
+            return self._facts[self._drawn(near)]
+        drawn = (self._facts[self._drawn(range(len(self._facts)))] for _ in range(DRAWS))
+        return next((other for other in drawn if self._may_lead(other, fact)), None)
 
     def _may_lead(self, before: _Fact, fact: _Fact) -> bool:
-        back = before.query[0] in fact.ends  # The answer would stand there already.
-        return not back and (before.query, fact.query) not in self._apart
+        # The answer would stand there already.
+        given = before.query[0] in fact.ends or before.query == fact.query
+        return not given and (before.query, fact.query) not in self._apart
 
     def _drawn(self, among: Sequence[int]) -> int:
         return among[int(self._rng.integers(len(among)))]

@@ -313,12 +313,13 @@ def test_facts_are_learnt_as_answers_and_in_both_places_of_a_rationale() -> None
     assert any(first.startswith(subject) for subject in subjects), "worded as rationales are"
 
 
-def chain_graph() -> KnowledgeGraph:
+def chain_graph(starts: str = "ax") -> KnowledgeGraph:
     builder = GraphBuilder("chain")
     builder.relation("in", "lies in", "holds")
     builder.relation("of", "is part of", "has the part")
-    for head, relation, tail in (("a", "in", "b"), ("x", "in", "b"), ("b", "of", "c")):
-        builder.triple(head, relation, tail)
+    for head in starts:
+        builder.triple(head, "in", "b")
+    builder.triple("b", "of", "c")
     return builder.build()
 
 
@@ -336,6 +337,20 @@ def test_what_leads_to_a_fact_is_no_two_steps_of_a_held_out_question(split: str)
         said = [model.tokenizer.decode(text.sequence[0]) for text in texts[2::3]]
         seen |= {text.split("Rationale: ")[1] for text in said if text.endswith("part of c.")}
     assert seen == {f"{a} lies in b. b is part of c." for a in "ax" if (split, a) != ("test", "a")}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_where_nothing_may_lead_to_a_fact_no_other_gives_it_away(seed: int) -> None:
+    recipe, model, _ = setup_of(facts=1.0)
+    config = replace(recipe.rationale, fact_form="both")
+    path = (Hop("a", "in", "b"), Hop("b", "of", "c"))
+    every = [Question("1", "?", ("c",), paths=(path,), split="test")]
+    texts = fact_texts(model, chain_graph("a"), every, config, seed)
+    said = [
+        model.tokenizer.decode(text.sequence[0]).split("Rationale: ")[1] for text in texts[2::3]
+    ]
+    (last,) = (text for text in said if text.endswith("b is part of c."))
+    assert last == "b is part of c.", "not behind itself, nor behind the test's own first step"
 
 
 def test_facts_are_the_paths_hops_first_and_then_the_relations_of_the_graph() -> None:
